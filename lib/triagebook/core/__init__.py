@@ -1,0 +1,1 @@
+"""The words that both halves share: models, errors, settings, registry, paths."""

@@ -1,0 +1,312 @@
+"""triagebook.toml: its shape, and errors that name file, line and the nearest right name."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from triagebook.core.errors import NotFoundError, SettingsError
+from triagebook.core.models import Edge, IncidentType, ModelInfo, Schedule, Service, TableSpec
+from triagebook.core.times import Seconds, Utc  # noqa: TC001 - pydantic needs them at run time
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
+
+
+class ServerSettings(_Part):
+    """Where the service listens, and how much it does at once."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8642, ge=0, le=65_535)
+    public_url: str | None = Field(default=None, description="base of links in messages")
+    max_body_bytes: int = Field(default=1_048_576, ge=1_024, description="larger deliveries: 413")
+    concurrency: int = Field(default=2, ge=1, le=64, description="notebooks executed at once")
+    deadline: Seconds = Field(default=300.0, ge=5, description="a run is ended after this, seconds")
+    notebooks: Path | None = Field(default=None, description="a team's own runbooks, tried first")
+
+
+class SecretRef(_Part):
+    """A secret, by the name of an environment variable or a file; never written out."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    def value(self, root: Path) -> str:
+        """Return the secret; SettingsError where it is not to be had."""
+        if self.env is not None:
+            found = os.environ.get(self.env)
+            if found:
+                return found
+            raise SettingsError(
+                f"the environment variable {self.env} is empty", f"export {self.env}=…"
+            )
+        if self.file is not None:
+            path = root / self.file
+            try:
+                return path.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"the secret file {path} cannot be read: {error}") from error
+        raise SettingsError("a secret names neither `env` nor `file`")
+
+
+class IntakeSettings(_Part):
+    """How one alert sender proves who it is. Neither: the sender is refused outside loopback."""
+
+    token: SecretRef | None = Field(default=None, description="bearer token")
+    user: str | None = Field(default=None, description="basic auth user")
+    password: SecretRef | None = Field(default=None, description="basic auth password")
+
+
+class SourceSettings(_Part):
+    """A system that evidence comes from; `type` picks the plug-in, the rest is the plug-in's own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+
+
+class PullSettings(_Part):
+    """One pull of a service: which source, and what to ask (the source's own keys)."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, protected_namespaces=())
+
+    source: str = Field(default="files", description="a name in [sources.*], or a source type")
+    budget: Seconds | None = Field(default=None, description="seconds this pull may take")
+
+
+class TablePull(PullSettings, TableSpec):
+    """A pull of a table: also what is known of the table."""
+
+
+class ServiceSettings(_Part):
+    """A service: the thing watched."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    kind: Literal["model", "pipeline"] | None = None
+    entrypoint: str | None = None
+    description: str | None = None
+    criticality: Literal["low", "medium", "high"] = "medium"
+    owners: list[str] = Field(default_factory=list)
+    escalation: list[str] = Field(default_factory=list, description="who to call, in order")
+    price: float | None = Field(default=None, ge=0, description="cost of one wrong prediction")
+    currency: str | None = None
+    model: ModelInfo | None = None
+    tasks: list[str] = Field(default_factory=list)
+    dependencies: list[str] = Field(default_factory=list)
+    hosts: dict[str, str] = Field(default_factory=dict)
+    schedules: list[Schedule] = Field(default_factory=list)
+    importance: dict[str, float] = Field(default_factory=dict)
+    window: Seconds = Field(default=172_800.0, gt=0, description="length of the current window")
+    reference: Seconds = Field(default=2_419_200.0, gt=0, description="length of the reference")
+    replayed_to: Utc | None = Field(
+        default=None,
+        description="the data is a replay that stands at this moment; windows end here, "
+        "whatever the alert's clock says",
+    )
+    metrics: list[PullSettings] = Field(default_factory=list)
+    logs: list[PullSettings] = Field(default_factory=list)
+    tables: dict[str, TablePull] = Field(default_factory=dict)
+    changes: list[PullSettings] = Field(default_factory=list)
+    pipeline: list[PullSettings] = Field(default_factory=list)
+    topology: list[Edge] = Field(default_factory=list)
+
+    def as_evidence(self) -> Service:
+        """Return what a bundle says of the service."""
+        return Service(
+            name=self.name,
+            kind=self.kind,
+            entrypoint=self.entrypoint,
+            model=self.model,
+            tables=list(self.tables) or None,
+            tasks=self.tasks or None,
+            dependencies=self.dependencies or None,
+            hosts=self.hosts,
+            schedules=self.schedules,
+            importance=self.importance,
+            price=self.price,
+            criticality=self.criticality,
+        )
+
+
+class RouteSettings(_Part):
+    """Alert labels to incident type, service and parameters; the first route that matches wins."""
+
+    match: dict[str, str] = Field(description="label: value, or a regular expression in full")
+    incident_type: IncidentType | None = None
+    service: str | None = None
+    parameters: dict[str, bool | int | float | str] = Field(default_factory=dict)
+
+    def matches(self, labels: dict[str, str]) -> bool:
+        """Tell whether every named label is there and its whole value matches."""
+        return all(
+            name in labels and re.fullmatch(pattern, labels[name]) is not None
+            for name, pattern in self.match.items()
+        )
+
+
+class Settings(BaseSettings):
+    """The whole of triagebook.toml. TRIAGEBOOK_SERVER__PORT and the like override it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRIAGEBOOK_", env_nested_delimiter="__", extra="forbid", populate_by_name=True
+    )
+
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    intake: dict[str, IntakeSettings] = Field(default_factory=dict)
+    sources: dict[str, SourceSettings] = Field(default_factory=dict)
+    services: list[ServiceSettings] = Field(default_factory=list, alias="service")
+    routes: list[RouteSettings] = Field(default_factory=list, alias="route")
+    budget: Seconds = Field(default=10.0, gt=0, description="seconds to collect evidence in, in all")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment override the file, whose content arrives as init arguments."""
+        return env_settings, init_settings
+
+    def service(self, name: str) -> ServiceSettings:
+        """Return a service; NotFoundError naming the nearest where there is none."""
+        for service in self.services:
+            if service.name == name:
+                return service
+        names = [service.name for service in self.services]
+        near = get_close_matches(name, names, n=1)
+        raise NotFoundError(
+            f"no service {name!r} in triagebook.toml; there are: {', '.join(names) or 'none'}",
+            f"did you mean {near[0]!r}?" if near else "add a [[service]] with that name",
+        )
+
+
+def load_settings(path: Path) -> Settings:
+    """Read triagebook.toml.
+
+    Raises
+    ------
+    SettingsError
+        No file, no TOML, or a wrong key or value: with file, line, what was expected, and the
+        nearest right name.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"no {path.name} in {path.parent}",
+            "name the folder with --home, or write one: triagebook init --demo DIR",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is no TOML: {error}") from error
+    try:
+        settings = Settings(**content)
+    except ValidationError as error:
+        raise SettingsError(_explain(path, text, error)) from error
+    for part in ("service", "route"):
+        names = [s.name for s in settings.services] if part == "service" else []
+        double = {name for name in names if names.count(name) > 1}
+        if double:
+            raise SettingsError(f"{path}: two services are called {', '.join(sorted(double))}")
+    return settings
+
+
+def _explain(path: Path, text: str, error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        where = [part for part in problem["loc"] if part != "function-before"]
+        number = _line_of(text, where)
+        place = f"{path}:{number}" if number else str(path)
+        dotted = ".".join(str(part) for part in where)
+        if problem["type"] == "extra_forbidden":
+            near = get_close_matches(str(where[-1]), _known_keys(where[:-1]), n=1, cutoff=0.5)
+            tail = f"; did you mean {near[0]!r}?" if near else ""
+            lines.append(f"{place}: unknown key {dotted!r}{tail}")
+        elif problem["type"] == "missing":
+            lines.append(f"{place}: {dotted!r} is missing")
+        else:
+            got = repr(problem["input"])
+            got = got if len(got) <= 60 else got[:57] + "…"
+            lines.append(f"{place}: {dotted}: {problem['msg']} (got {got})")
+    return "\n".join(lines)
+
+
+def _known_keys(where: list[Any]) -> list[str]:
+    """List the keys allowed at a place in the file, by walking the models."""
+    model: Any = Settings
+    for part in where:
+        if isinstance(part, int):
+            continue
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = next(
+                (f for n, f in model.model_fields.items() if part in (n, f.alias)), None
+            )
+            if field is None:
+                return []
+            model = _model_in(field.annotation)
+        # A key of a map ([sources.NAME], [service.tables.NAME]) leaves the model as it is.
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return [field.alias or name for name, field in model.model_fields.items()]
+    return []
+
+
+def _model_in(annotation: Any) -> Any:  # noqa: ANN401 - typing objects have no common type
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _line_of(text: str, where: list[Any]) -> int | None:
+    """Find the line of a key in TOML text; the nearest enclosing table where the key is not there."""
+    path: list[Any] = []
+    counts: dict[str, int] = {}
+    best: tuple[int, int] | None = None
+    header = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?")
+    key = re.compile(r"""^\s*([A-Za-z0-9_\-."']+)\s*=""")
+    for number, line in enumerate(text.splitlines(), 1):
+        found = header.match(line)
+        if found:
+            path = _expand(found[2], counts, opens=found[1] == "[[")
+            here = path
+        else:
+            named = key.match(line)
+            if named is None:
+                continue
+            here = [*path, *(part.strip("\"'") for part in named[1].split("."))]
+        depth = len(here)
+        if here == where[:depth] and (best is None or depth > best[0]):
+            best = (depth, number)
+    return best[1] if best else None
+
+
+def _expand(name: str, counts: dict[str, int], *, opens: bool) -> list[Any]:
+    """Turn a header such as `service.tables.flights` into the path pydantic reports, with indices."""
+    parts = [part.strip().strip("\"'") for part in name.split(".")]
+    path: list[Any] = []
+    for position, part in enumerate(parts):
+        path.append(part)
+        full = "/".join(str(p) for p in path)
+        if opens and position == len(parts) - 1:
+            counts[full] = counts.get(full, -1) + 1
+            path.append(counts[full])
+        elif full in counts:
+            path.append(counts[full])
+    return path
