@@ -8,8 +8,12 @@ TriagebookError
 │   ├── SourceTimeoutError
 │   └── SourceDataError  it answered, but not with usable data
 ├── IntakeError          a delivery that is refused
-│   ├── NotAuthenticatedError
+│   ├── UnknownSenderError       404
+│   ├── NotAuthenticatedError    401
+│   ├── TooLargeError            413
+│   ├── IntakeUnavailableError   503: not kept, the sender should try again
 │   └── NotUnderstoodError   stored in quarantine
+├── StoreError           the incident store cannot be opened, read or written
 ├── RunError             a runbook that could not be executed or published
 │   ├── RunbookNotFoundError
 │   ├── BadParameterError
@@ -85,8 +89,24 @@ class NotAuthenticatedError(IntakeError):
     """The sender did not prove who it is."""
 
 
+class UnknownSenderError(IntakeError):
+    """No sender of that name is installed."""
+
+
+class TooLargeError(IntakeError):
+    """The body is larger than server.max_body_bytes."""
+
+
+class IntakeUnavailableError(IntakeError):
+    """The delivery could not be checked or kept just now; it is not stored, so send it again."""
+
+
 class NotUnderstoodError(IntakeError):
     """The sender is known, the body is not understood; it is kept in quarantine."""
+
+
+class StoreError(TriagebookError):
+    """The incident store cannot be opened, read or written."""
 
 
 class RunError(TriagebookError):

@@ -7,15 +7,15 @@ kept, missing ones are null. What the project writes is strict.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from triagebook.core.times import Seconds, Utc  # noqa: TC001 - pydantic needs them at run time
+from triagebook.core.times import Seconds, Utc
 
-BUNDLE_SCHEMA = "triagebook/bundle/1"
-DIAGNOSIS_SCHEMA = "triagebook/diagnosis/1"
-REQUEST_SCHEMA = "triagebook/request/1"
+BUNDLE_SCHEMA: Final = "triagebook/bundle/1"
+DIAGNOSIS_SCHEMA: Final = "triagebook/diagnosis/1"
+REQUEST_SCHEMA: Final = "triagebook/request/1"
 
 
 class IncidentType(StrEnum):
@@ -30,7 +30,7 @@ class IncidentType(StrEnum):
     UNKNOWN = "unknown"
 
     @classmethod
-    def _missing_(cls, value: object) -> IncidentType:
+    def _missing_(cls, value: object) -> IncidentType:  # noqa: ARG003 - the signature is enum's
         return cls.UNKNOWN
 
 

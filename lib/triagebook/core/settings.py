@@ -9,12 +9,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from triagebook.core.errors import NotFoundError, SettingsError
 from triagebook.core.models import Edge, IncidentType, ModelInfo, Schedule, Service, TableSpec
-from triagebook.core.times import Seconds, Utc  # noqa: TC001 - pydantic needs them at run time
+from triagebook.core.times import Seconds, Utc
 
 
 class _Part(BaseModel):
@@ -144,10 +144,26 @@ class RouteSettings(_Part):
     service: str | None = None
     parameters: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
+    @field_validator("match")
+    @classmethod
+    def _patterns_compile(cls, value: dict[str, str]) -> dict[str, str]:
+        # Found here, it names a line of the file; found at the first alert, it would cost that alert.
+        for name, pattern in value.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                message = (
+                    f"{name} = {pattern!r} is no regular expression ({error}); "
+                    f"to match it as it stands write {re.escape(pattern)!r}"
+                )
+                raise ValueError(message) from error
+        return value
+
     def matches(self, labels: dict[str, str]) -> bool:
-        """Tell whether every named label is there and its whole value matches."""
+        """Tell whether every named label is there and is the value, or matches it in full."""
         return all(
-            name in labels and re.fullmatch(pattern, labels[name]) is not None
+            name in labels
+            and (labels[name] == pattern or re.fullmatch(pattern, labels[name]) is not None)
             for name, pattern in self.match.items()
         )
 
@@ -164,7 +180,9 @@ class Settings(BaseSettings):
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
     services: list[ServiceSettings] = Field(default_factory=list, alias="service")
     routes: list[RouteSettings] = Field(default_factory=list, alias="route")
-    budget: Seconds = Field(default=10.0, gt=0, description="seconds to collect evidence in, in all")
+    budget: Seconds = Field(
+        default=10.0, gt=0, description="seconds to collect evidence in, in all"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -229,7 +247,7 @@ def _explain(path: Path, text: str, error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_url=False):
         where = [part for part in problem["loc"] if part != "function-before"]
-        number = _line_of(text, where)
+        number = line_of(text, where)
         place = f"{path}:{number}" if number else str(path)
         dotted = ".".join(str(part) for part in where)
         if problem["type"] == "extra_forbidden":
@@ -252,9 +270,7 @@ def _known_keys(where: list[Any]) -> list[str]:
         if isinstance(part, int):
             continue
         if isinstance(model, type) and issubclass(model, BaseModel):
-            field = next(
-                (f for n, f in model.model_fields.items() if part in (n, f.alias)), None
-            )
+            field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
             if field is None:
                 return []
             model = _model_in(field.annotation)
@@ -264,7 +280,7 @@ def _known_keys(where: list[Any]) -> list[str]:
     return []
 
 
-def _model_in(annotation: Any) -> Any:  # noqa: ANN401 - typing objects have no common type
+def _model_in(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for inner in getattr(annotation, "__args__", ()):
@@ -274,7 +290,7 @@ def _model_in(annotation: Any) -> Any:  # noqa: ANN401 - typing objects have no 
     return None
 
 
-def _line_of(text: str, where: list[Any]) -> int | None:
+def line_of(text: str, where: list[Any]) -> int | None:
     """Find the line of a key in TOML text; the nearest enclosing table where the key is not there."""
     path: list[Any] = []
     counts: dict[str, int] = {}

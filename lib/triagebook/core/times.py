@@ -24,7 +24,7 @@ def to_utc(value: object) -> datetime:
     """
     if isinstance(value, bool):
         message = f"expected a time, got {value!r}"
-        raise ValueError(message)
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError into a located message
     if isinstance(value, int | float):
         try:
             return datetime.fromtimestamp(float(value), UTC)

@@ -1,0 +1,86 @@
+"""Whether the mix of rows changed: one segment's share moved while each segment stayed as it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from triagebook.analysis.units import ks
+
+
+@dataclass(frozen=True)
+class MixChange:
+    """A movement of `column` that re-weighting by `by` takes away.
+
+    Attributes
+    ----------
+    before, after : float
+        Kolmogorov-Smirnov distance as it stands, and with the reference re-weighted to the current
+        shares of `by`; [0, 1].
+    segment : str
+        The value of `by` whose share moved most.
+    """
+
+    column: str
+    by: str
+    segment: str
+    share_reference: float
+    share_current: float
+    before: float
+    after: float
+
+    @property
+    def explained(self) -> float:
+        """Share of the movement that the mix accounts for, at most 1."""
+        return 1 - self.after / self.before if self.before > 0 else 0.0
+
+
+def segment_shift(reference: pd.Series, current: pd.Series) -> tuple[str, float, float] | None:
+    """Return (value, share before, share now) of the category whose share moved most, or None."""
+    old = reference.dropna().astype(str).value_counts(normalize=True)
+    new = current.dropna().astype(str).value_counts(normalize=True)
+    if old.empty or new.empty:
+        return None
+    every = old.index.union(new.index)
+    gap = new.reindex(every).fillna(0.0) - old.reindex(every).fillna(0.0)
+    value = str(gap.abs().idxmax())
+    return value, float(old.get(value, 0.0)), float(new.get(value, 0.0))
+
+
+def mix_change(
+    reference: pd.DataFrame, current: pd.DataFrame, column: str, by: str, seed: int = 0
+) -> MixChange | None:
+    """Re-weight the reference to the current shares of `by` and measure what movement is left.
+
+    Parameters
+    ----------
+    reference, current : DataFrame
+        Rows before and after, with a numeric `column` and a categorical `by`.
+    seed : int
+        The reference is resampled (at most 20,000 rows) with this seed.
+
+    Returns
+    -------
+    MixChange or None
+        None where `by` has a value now that the reference never had for a tenth of the rows, or
+        nothing can be compared.
+    """
+    old = reference[[by, column]].dropna()
+    new = current[[by, column]].dropna()
+    moved = segment_shift(old[by], new[by])
+    if moved is None or len(old) < 50 or len(new) < 30:
+        return None
+    shares = new[by].astype(str).value_counts(normalize=True)
+    labels = old[by].astype(str)
+    weight = (shares / labels.value_counts(normalize=True)).reindex(labels).fillna(0.0).to_numpy()
+    unknown = float(shares[~shares.index.isin(labels.unique())].sum())
+    if unknown > 0.1 or weight.sum() <= 0:
+        return None
+    rng = np.random.default_rng(seed)
+    size = min(len(old), 20_000)
+    values = old[column].to_numpy(dtype=float)
+    again = rng.choice(values, size=size, p=weight / weight.sum())
+    now = new[column].to_numpy(dtype=float)
+    return MixChange(column, by, moved[0], moved[1], moved[2], ks(values, now), ks(again, now))

@@ -1,0 +1,372 @@
+"""How far a column moved, against how far it moves anyway.
+
+A p-value says that a movement is there; with many rows every movement is. So the effect is a
+distance in [0, 1] (Kolmogorov-Smirnov for numbers, total variation for categories), and it is held
+against two yardsticks: what sampling alone gives, and how far the same hours of other days lie from
+one another in the reference (`natural`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from triagebook.analysis.columns import Kind, as_numbers
+from triagebook.analysis.onset import Split, split_by_likelihood, split_by_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_GRID = 128
+"""Bins of the reference's quantiles on which distances are computed."""
+_MAX_BLOCKS = 28
+_MIN_BLOCKS = 4
+_MIN_EFFECT = 0.05
+"""Distances below this are no movement worth a person's time, however many rows show them."""
+
+
+@dataclass(frozen=True)
+class Movement:
+    """One column's movement.
+
+    Attributes
+    ----------
+    effect : float
+        Distance of the rows after the split from the reference at the same hours, in [0, 1].
+    natural : float
+        95 % quantile of the same distance between blocks of the reference and the rest of it.
+    noise : float
+        Distance that sampling alone exceeds in 1 % of cases, over all columns looked at.
+    psi : float
+        Population stability index on ten bins of the reference, in [0, inf).
+    shift_sd : float or None
+        Difference of means in standard deviations of the reference; numbers only.
+    blocks : int
+        How many blocks `natural` was computed from; 0 where it could not be.
+    split : Split or None
+        Where the movement starts; None where no moment stands out.
+    """
+
+    column: str
+    kind: Kind
+    effect: float
+    natural: float
+    noise: float
+    psi: float
+    shift_sd: float | None
+    mean_reference: float | None
+    mean_current: float | None
+    null_reference: float
+    null_current: float
+    rows_reference: int
+    rows_current: int
+    blocks: int
+    split: Split | None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the movement is larger than sampling gives, and large enough to matter."""
+        return self.effect >= max(self.noise, _MIN_EFFECT)
+
+    @property
+    def ratio(self) -> float:
+        """Effect over the natural movement (or the noise, where no block could be compared)."""
+        return self.effect / max(self.natural, self.noise, 0.01)
+
+    @property
+    def beyond_natural(self) -> bool:
+        """Whether it moved clearly farther than the reference's own days differ."""
+        return self.moved and self.ratio >= 1.25
+
+
+def noise_floor(n: int, m: int, tests: int, alpha: float = 0.01) -> float:
+    """Return the Kolmogorov-Smirnov distance that chance exceeds with probability alpha.
+
+    The two-sample bound c(alpha) * sqrt((n + m) / (n m)), alpha shared over `tests` columns
+    (Smirnov 1948; Bonferroni).
+    """
+    if n == 0 or m == 0:
+        return 1.0
+    return float(np.sqrt(-0.5 * np.log(alpha / max(tests, 1) / 2)) * np.sqrt((n + m) / (n * m)))
+
+
+def psi(reference: np.ndarray, current: np.ndarray) -> float:
+    """Population stability index of two share vectors of shape (k,), each summing to 1.
+
+    Empty bins count as half a row of 10,000, so that the index stays finite.
+    """
+    p = np.maximum(reference, 5e-5)
+    q = np.maximum(current, 5e-5)
+    return float(np.sum((q - p) * np.log(q / p)))
+
+
+class Coder:
+    """Turn a column's values into bin numbers: quantile bins of the reference, or categories."""
+
+    def __init__(self, kind: Kind, reference: pd.Series) -> None:
+        self.kind = kind
+        if kind == "number":
+            numbers = as_numbers(reference)
+            edges = np.unique(np.quantile(numbers, np.linspace(0, 1, _GRID + 1)))
+            # Below the smallest and above the largest value ever seen have bins of their own.
+            self._edges = np.concatenate(([np.nextafter(edges[0], -np.inf)], edges))
+            self.bins = len(self._edges) + 1
+        else:
+            shares = reference.dropna().astype(str).value_counts()
+            self._codes = {value: code for code, value in enumerate(shares.index[:_GRID])}
+            self.bins = len(self._codes) + 1  # the last bin: never seen before
+
+    def codes(self, values: pd.Series) -> np.ndarray:
+        """Return an int array of shape (n,); -1 where the value is null."""
+        if self.kind == "number":
+            numbers = pd.to_numeric(values, errors="coerce").to_numpy("float64", na_value=np.nan)
+            codes = np.searchsorted(self._edges, numbers, side="left")
+            codes[np.isnan(numbers)] = -1
+            return codes
+        texts = values.astype("object")
+        known = texts.map(lambda value: self._codes.get(str(value), self.bins - 1))
+        return np.where(texts.isna(), -1, known.to_numpy()).astype(np.int64)
+
+    def distance(self, left: np.ndarray, right: np.ndarray) -> float:
+        """Distance in [0, 1] of two count vectors of shape (bins,); 0 where one is empty."""
+        if left.sum() == 0 or right.sum() == 0:
+            return 0.0
+        gap = left / left.sum() - right / right.sum()
+        if self.kind == "number":
+            return float(np.abs(np.cumsum(gap)).max())
+        return float(np.abs(gap).sum() / 2)
+
+    def counts(self, codes: np.ndarray) -> np.ndarray:
+        """Return how often each bin occurs, shape (bins,), nulls left out."""
+        return np.bincount(codes[codes >= 0], minlength=self.bins)
+
+
+def movement(
+    column: str,
+    kind: Kind,
+    reference: pd.Series,
+    current: pd.Series,
+    *,
+    reference_times: np.ndarray | None = None,
+    current_times: np.ndarray | None = None,
+    columns: int = 1,
+) -> Movement:
+    """Measure one column's movement.
+
+    Parameters
+    ----------
+    reference, current : Series, shape (n_ref,), (n_cur,)
+        The column's rows in time order; nulls allowed.
+    reference_times, current_times : int64 arrays of nanoseconds since 1970, or None
+        The rows' times. Without them blocks are consecutive rows and there is no split.
+    columns : int
+        How many columns are looked at together; shares out the probability of a false alarm.
+
+    Returns
+    -------
+    Movement
+    """
+    coder = Coder(kind, reference)
+    ref_codes, cur_codes = coder.codes(reference), coder.codes(current)
+    timed = reference_times is not None and current_times is not None and len(current) > 20
+    split = None
+    if timed:
+        assert current_times is not None
+        assert reference_times is not None
+        split = _find_split(coder, ref_codes, reference_times, cur_codes, current_times)
+    after = cur_codes[split.index :] if split is not None else cur_codes
+    blocks: list[np.ndarray] = []
+    if timed:
+        assert current_times is not None
+        assert reference_times is not None
+        start = current_times[split.index] if split is not None else current_times[0]
+        blocks = same_hours(reference_times, int(start), int(current_times[-1]))
+    else:
+        blocks = _row_blocks(len(ref_codes), len(after))
+    matched = np.concatenate(blocks) if len(blocks) >= _MIN_BLOCKS and timed else None
+    base = ref_codes[matched] if matched is not None else ref_codes
+    base_counts, after_counts = coder.counts(base), coder.counts(after)
+    effect = coder.distance(base_counts, after_counts)
+    null_gap = _share(after < 0) - _share(base < 0)
+    natural = _natural(coder, ref_codes, blocks)
+    rows = int((after >= 0).sum())
+    rows_reference = int((base >= 0).sum())
+    numbers = kind == "number"
+    base_values = as_numbers(reference.iloc[matched] if matched is not None else reference)
+    late_values = as_numbers(current.iloc[split.index :] if split is not None else current)
+    if not numbers:
+        base_values = late_values = np.empty(0)
+    spread = float(np.std(base_values)) if len(base_values) else 0.0
+    means = (
+        float(np.mean(base_values)) if len(base_values) else None,
+        float(np.mean(late_values)) if len(late_values) else None,
+    )
+    shift = (
+        (means[1] - means[0]) / spread
+        if means[0] is not None and means[1] is not None and spread > 0
+        else None
+    )
+    return Movement(
+        column=column,
+        kind=kind,
+        effect=max(effect, abs(null_gap)),
+        natural=natural,
+        noise=noise_floor(rows_reference, rows, columns),
+        psi=psi(*_coarse(coder, base_counts, after_counts)),
+        shift_sd=shift,
+        mean_reference=means[0],
+        mean_current=means[1],
+        null_reference=_share(base < 0),
+        null_current=_share(after < 0),
+        rows_reference=len(base),
+        rows_current=len(after),
+        blocks=len(blocks),
+        split=split,
+    )
+
+
+def same_hours(times: np.ndarray, start: int, end: int) -> list[np.ndarray]:
+    """Find the reference rows at the same hours of earlier days.
+
+    Parameters
+    ----------
+    times : int64 array, shape (n,), nanoseconds, ascending
+    start, end : int
+        The stretch of the current window to match, nanoseconds, both inclusive.
+
+    Returns
+    -------
+    list of int arrays
+        Row numbers of each block, newest first; blocks of fewer than 20 rows are left out.
+        Blocks do not overlap: a stretch of more than a day steps by whole days of its length.
+    """
+    day = 86_400_000_000_000
+    step = day * max(1, int(np.ceil((end - start) / day)))
+    blocks = []
+    back = step
+    if not len(times):
+        return blocks
+    while len(blocks) < _MAX_BLOCKS and end - back >= times[0]:
+        low = int(np.searchsorted(times, start - back, side="left"))
+        high = int(np.searchsorted(times, end - back, side="right"))
+        if high - low >= 20:
+            blocks.append(np.arange(low, high))
+        back += step
+    return blocks
+
+
+def _row_blocks(rows: int, size: int) -> list[np.ndarray]:
+    size = max(min(size, rows // _MIN_BLOCKS), 1)
+    starts = range(0, rows - size + 1, size)
+    return [np.arange(start, start + size) for start in starts][:_MAX_BLOCKS] if size >= 20 else []
+
+
+def _natural(coder: Coder, codes: np.ndarray, blocks: Sequence[np.ndarray]) -> float:
+    if len(blocks) < _MIN_BLOCKS:
+        return 0.0
+    counts = np.array([coder.counts(codes[block]) for block in blocks])
+    total = counts.sum(axis=0)
+    gaps = [coder.distance(total - own, own) for own in counts]
+    nulls = np.array([_share(codes[block] < 0) for block in blocks])
+    null_gaps = np.abs(nulls - nulls.mean())
+    return float(np.quantile(np.maximum(gaps, null_gaps), 0.95))
+
+
+def _share(mask: np.ndarray) -> float:
+    return float(mask.mean()) if len(mask) else 0.0
+
+
+def _coarse(coder: Coder, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ten bins of the reference, the usual ones of the index; categories stay as they are."""
+    if left.sum() == 0 or right.sum() == 0:
+        return np.array([1.0]), np.array([1.0])
+    p, q = left / left.sum(), right / right.sum()
+    if coder.kind != "number":
+        return p, q
+    group = np.minimum((np.cumsum(p) - p / 2) * 10, 9.999).astype(int)
+    return np.bincount(group, p, 10), np.bincount(group, q, 10)
+
+
+def _find_split(
+    coder: Coder,
+    ref_codes: np.ndarray,
+    ref_times: np.ndarray,
+    cur_codes: np.ndarray,
+    cur_times: np.ndarray,
+) -> Split | None:
+    """Find where the column changes within the current window, if it changes more than it does anyway."""
+    best: tuple[float, Split] | None = None
+    windows = _past_windows(ref_times, int(cur_times[0]), int(cur_times[-1]))
+    for channel in _channels(coder, ref_codes):
+        expected = channel[np.maximum(ref_codes, -1)]
+        hours = _by_hour(expected, ref_times)
+        centred = channel[cur_codes] - hours[_hour(cur_times)]
+        found = split_by_mean(centred)
+        if found is None:
+            continue
+        index, strength = found
+        past = []
+        for window in windows:
+            values = channel[ref_codes[window]] - hours[_hour(ref_times[window])]
+            there = split_by_mean(values)
+            if there is not None:
+                past.append(there[1] * np.sqrt(len(centred) / len(values)))
+        usual = max(float(np.quantile(past, 0.95)) if past else 0.0, 2.0)
+        score = strength / usual
+        if score > 1.5 and (best is None or score > best[0]):
+            best = score, Split(index, index, index, cur_times[index], strength)
+    if best is None:
+        return None
+    return split_by_likelihood(
+        ref_codes[ref_codes >= -1], cur_codes, cur_times, best[1].index, coder.bins
+    )
+
+
+def _channels(coder: Coder, ref_codes: np.ndarray) -> list[np.ndarray]:
+    """Look-up tables from bin to number: level, spread, never seen, null (index -1 is the null bin)."""
+    counts = coder.counts(ref_codes)
+    total = max(counts.sum(), 1)
+    null = np.zeros(coder.bins + 1)
+    null[-1] = 1.0
+    unseen = np.zeros(coder.bins + 1)
+    if coder.kind == "number":
+        rank = (np.cumsum(counts) - counts / 2) / total
+        level = np.append(rank, rank.mean())
+        spread = np.append(np.abs(2 * rank - 1), np.abs(2 * rank - 1).mean())
+        unseen[[0, coder.bins - 1]] = 1.0
+        return [level, spread, unseen, null]
+    unseen[coder.bins - 1] = 1.0
+    tables = [unseen, null]
+    for code in np.argsort(counts)[::-1][:8]:
+        one = np.zeros(coder.bins + 1)
+        one[code] = 1.0
+        tables.append(one)
+    return tables
+
+
+def _past_windows(times: np.ndarray, start: int, end: int) -> list[np.ndarray]:
+    day = 86_400_000_000_000
+    step = day * max(1, round((end - start) / day))
+    out, back = [], step
+    while len(out) < 14 and len(times) and start - back >= times[0]:
+        low, high = np.searchsorted(times, [start - back, end - back])
+        if high - low > 20:
+            out.append(np.arange(low, high))
+        back += step
+    return out
+
+
+def _hour(times: np.ndarray) -> np.ndarray:
+    return (times // 3_600_000_000_000 % 24).astype(int)
+
+
+def _by_hour(values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Mean by hour of day, shape (24,), drawn towards the overall mean where rows are few."""
+    hour = _hour(times)
+    total = np.bincount(hour, values, 24)
+    count = np.bincount(hour, minlength=24)
+    overall = values.mean() if len(values) else 0.0
+    return (total + 20 * overall) / (count + 20)

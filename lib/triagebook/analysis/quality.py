@@ -1,0 +1,262 @@
+"""Faults of data that a distribution alone does not name: nulls, fills, recodes, broken values, keys."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from triagebook.analysis.columns import as_numbers, looks_like
+from triagebook.analysis.units import ks
+
+SENTINELS = frozenset(
+    {"-1", "-1.0", "-99", "-99.0", "-999", "-999.0", "-9999", "-9999.0", "999", "999.0", "9999"}
+    | {"9999.0", "99999", "0", "0.0", "", "na", "n/a", "none", "null", "nan", "unknown", "?", "-"}
+    | {"missing", "undefined", "default", "other", "1970-01-01", "1900-01-01"}
+)
+
+
+@dataclass(frozen=True)
+class Fill:
+    """One value that takes a share it never had."""
+
+    value: str
+    share_reference: float
+    share_current: float
+    sentinel: bool
+
+
+@dataclass(frozen=True)
+class Recode:
+    """Labels replaced one for one."""
+
+    pairs: tuple[tuple[str, str], ...]
+    covered: float
+    """Share of the current rows under a new label."""
+    residual: float
+    """Total variation left once the labels are translated back, [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """Values of a form or range that the reference does not have."""
+
+    share: float
+    share_reference: float
+    what: str
+    example: str
+
+
+@dataclass(frozen=True)
+class SchemaDifference:
+    """Columns gone, new, or of another type."""
+
+    gone: tuple[str, ...]
+    new: tuple[str, ...]
+    retyped: tuple[tuple[str, str, str], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.gone or self.new or self.retyped)
+
+
+def default_fill(reference: pd.Series, current: pd.Series, least: float = 0.05) -> Fill | None:
+    """Find a value whose share rose by at least `least`, and at least threefold.
+
+    Returns None where no value did. Nulls are left to the null share.
+    """
+    old, new = reference.dropna().astype(str), current.dropna().astype(str)
+    if len(old) < 20 or len(new) < 20:
+        return None
+    shares_old = old.value_counts(normalize=True)
+    shares_new = new.value_counts(normalize=True)
+    gain = shares_new - shares_old.reindex(shares_new.index).fillna(0.0)
+    value = str(gain.idxmax())
+    was, now = float(shares_old.get(value, 0.0)), float(shares_new[value])
+    if now - was < least or now < 3 * was:
+        return None
+    return Fill(value, was, now, value.strip().lower() in SENTINELS)
+
+
+def category_recode(reference: pd.Series, current: pd.Series) -> Recode | None:
+    """Find labels that were replaced one for one: the shares carry over under new names.
+
+    Returns None unless at least two labels, or one with a fifth of the rows, went and as many came.
+    """
+    old = reference.dropna().astype(str).value_counts(normalize=True)
+    new = current.dropna().astype(str).value_counts(normalize=True)
+    gone = old[~old.index.isin(new.index) & (old >= 0.005)]
+    come = new[~new.index.isin(old.index) & (new >= 0.005)]
+    if not len(gone) or not len(come) or abs(len(gone) - len(come)) > max(1, len(gone) // 4):
+        return None
+    if len(come) == 1 and come.iloc[0] < 0.2:
+        return None
+    # A label and its new spelling share letters more often than not; shares decide the rest.
+    pairs: list[tuple[str, str]] = []
+    left = dict(come)
+    for label, share in gone.items():
+        if not left:
+            break
+        best = min(left, key=lambda c: (abs(left[c] - share) / share - _alike(str(label), str(c))))
+        pairs.append((str(label), str(best)))
+        del left[best]
+    back = {after: before for before, after in pairs}
+    translated = new.rename(index=lambda v: back.get(v, v)).groupby(level=0).sum()
+    every = old.index.union(translated.index)
+    residual = float(
+        (old.reindex(every).fillna(0) - translated.reindex(every).fillna(0)).abs().sum() / 2
+    )
+    before = float((old.reindex(every).fillna(0) - new.reindex(every).fillna(0)).abs().sum() / 2)
+    covered = float(come.sum())
+    if covered < 0.05 or residual > 0.5 * max(before, covered):
+        return None
+    return Recode(tuple(pairs), covered, residual)
+
+
+def _alike(left: str, right: str) -> float:
+    a, b = set(re.sub(r"\W", "", left.lower())), set(re.sub(r"\W", "", right.lower()))
+    return len(a & b) / max(len(a | b), 1)
+
+
+def corrupted(reference: pd.Series, current: pd.Series, *, number: bool) -> Corruption | None:
+    """Find values outside what the reference ever held: range for numbers, form for texts.
+
+    Parameters
+    ----------
+    number : bool
+        Whether the column is compared as numbers.
+
+    Returns
+    -------
+    Corruption or None
+        None where fewer than 0.5 % of the rows are outside, beyond the reference's own share.
+    """
+    current = current.dropna()
+    if len(current) < 20 or reference.dropna().empty:
+        return None
+    if number:
+        return _out_of_range(as_numbers(reference), current)
+    return _odd_forms(reference.dropna().astype(str), current.astype(str))
+
+
+def _out_of_range(known: np.ndarray, current: pd.Series) -> Corruption | None:
+    if len(known) < 20:
+        return None
+    low, high = float(known.min()), float(known.max())
+    # Rain and waiting times set records now and then: the longer a tail, the farther a record.
+    floor = 0.25 * max(high - low, 1e-12)
+    above = high + max(floor, 2 * (high - float(np.quantile(known, 0.99))))
+    below = low - max(floor, 2 * (float(np.quantile(known, 0.01)) - low))
+    numbers = pd.to_numeric(current, errors="coerce")
+    unread = numbers.isna()
+    outside = (numbers < below) | (numbers > above) | unread
+    # A quantity that was never negative has no business below zero, however near.
+    if low >= 0:
+        outside |= numbers < 0
+    share = float(outside.mean())
+    if share < 0.005 or outside.sum() < 5:
+        return None
+    example = str(current[outside].iloc[0])
+    what = "not a number" if unread.mean() > share / 2 else f"outside {low:.4g} to {high:.4g}"
+    return Corruption(share, 0.0, what, example)
+
+
+def _odd_forms(known: pd.Series, current: pd.Series) -> Corruption | None:
+    values = known.value_counts(normalize=True)
+    forms = pd.Series([form(str(value)) for value in values.index], index=values.index)
+    share_of_form = values.groupby(forms.to_numpy()).sum()
+    usual = set(share_of_form[share_of_form >= 0.001].index)
+    base = float(share_of_form[share_of_form < 0.001].sum())
+    seen = set(values.index) if len(values) <= 2_000 else set()
+    fresh = {value: form(value) not in usual for value in current.unique() if value not in seen}
+    odd = current.map(fresh).fillna(False).astype(bool)
+    share = float(odd.mean())
+    if share - base < 0.005:
+        return None
+    example = str(current[odd].iloc[0])
+    broken = "\ufffd" in example or "Ã" in example
+    return Corruption(share, base, "broken encoding" if broken else "of another form", example)
+
+
+def form(text: str) -> str:
+    """Return the form of a text: letters as a, capitals as A, digits as 9, runs shortened."""
+    marked = re.sub(r"[a-zà-ÿ]", "a", re.sub(r"[A-ZÀ-Þ]", "A", re.sub(r"\d", "9", text)))
+    return re.sub(r"(.)\1+", r"\1+", marked)[:40]
+
+
+def schema_difference(
+    reference: pd.DataFrame, current: pd.DataFrame, expected: dict[str, str] | None = None
+) -> SchemaDifference:
+    """Compare columns and the family of their types (number, text, time)."""
+    promised = set(reference.columns) | set(expected or {})
+    there = set(current.columns)
+    retyped = []
+    for column in sorted(set(reference.columns) & there):
+        left, right = reference[column].dropna(), current[column].dropna()
+        if len(left) and len(right) and not looks_like(left, right):
+            retyped.append((column, str(reference[column].dtype), str(current[column].dtype)))
+    return SchemaDifference(
+        tuple(sorted(promised - there)), tuple(sorted(there - promised)), tuple(retyped)
+    )
+
+
+def duplicate_share(frame: pd.DataFrame, keys: list[str]) -> float:
+    """Share of rows whose key occurred before, [0, 1]; 0 without keys or rows."""
+    keys = [key for key in keys if key in frame]
+    if not keys or frame.empty:
+        return 0.0
+    return float(frame.duplicated(keys).mean())
+
+
+def swapped(
+    reference: dict[str, np.ndarray], current: dict[str, np.ndarray], moved: list[str]
+) -> list[tuple[str, str, float]]:
+    """Find pairs of columns that carry each other's distribution.
+
+    Parameters
+    ----------
+    reference, current : dict of column to float array
+    moved : list of str
+        Columns worth pairing.
+
+    Returns
+    -------
+    list of (left, right, distance)
+        Distance is the larger of the two crossed distances, [0, 1]; at most a third of the straight
+        one.
+    """
+    found = []
+    for position, left in enumerate(moved):
+        for right in moved[position + 1 :]:
+            straight = min(
+                ks(reference[left], current[left]), ks(reference[right], current[right])
+            )
+            crossed = max(ks(reference[left], current[right]), ks(reference[right], current[left]))
+            if straight > 0.2 and crossed < straight / 3:
+                found.append((left, right, crossed))
+    return found
+
+
+def whole_hours_shift(reference: np.ndarray, current: np.ndarray) -> tuple[int, float, float] | None:
+    """Find by how many hours a clock profile moved.
+
+    Parameters
+    ----------
+    reference, current : int arrays of hours, 0 to 23
+
+    Returns
+    -------
+    (hours, before, after) or None
+        Total variation of the two profiles as they stand and once shifted back; None where no
+        shift of 1 to 23 hours takes two thirds of the difference away.
+    """
+    if len(reference) < 50 or len(current) < 50:
+        return None
+    old = np.bincount(reference % 24, minlength=24) / len(reference)
+    new = np.bincount(current % 24, minlength=24) / len(current)
+    gaps = [float(np.abs(np.roll(new, -hours) - old).sum() / 2) for hours in range(24)]
+    best = int(np.argmin(gaps))
+    if best == 0 or gaps[0] < 0.1 or gaps[best] > gaps[0] / 3:
+        return None
+    return (best if best <= 12 else best - 24), gaps[0], gaps[best]

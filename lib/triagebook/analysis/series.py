@@ -1,0 +1,186 @@
+"""Scraped metrics turned into comparable series: counters to rates, histograms to quantiles."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Quantity = Literal["latency", "traffic", "errors", "memory", "cpu", "disk", "gpu", "handles", "model", "other"]
+
+# The order decides: the more special name first.
+_QUANTITIES: tuple[tuple[Quantity, re.Pattern[str]], ...] = (
+    ("gpu", re.compile(r"gpu|dcgm|cuda|xid", re.I)),
+    ("model", re.compile(r"psi|drift|positive_share|score|prediction|accuracy|auc|label", re.I)),
+    ("errors", re.compile(r"error|fail|5xx|exception|rejected", re.I)),
+    ("latency", re.compile(r"latency|duration|response_time|request.*(seconds|_ms)|elapsed", re.I)),
+    ("memory", re.compile(r"mem(ory)?|rss|heap|oom", re.I)),
+    ("disk", re.compile(r"disk|filesystem|inode", re.I)),
+    ("handles", re.compile(r"open_fds|file_desc|connections|sockets|pool", re.I)),
+    ("cpu", re.compile(r"cpu|throttl|load1|load5", re.I)),
+    ("traffic", re.compile(r"requests?(_total|_count|_per|$)|rps|throughput|http.*count|qps", re.I)),
+)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series, comparable over time.
+
+    Attributes
+    ----------
+    times : int64 array of nanoseconds since 1970, shape (n,), ascending
+    values : float array, shape (n,)
+    unit : str
+        Such as "s", "1/s", "bytes"; "" where unknown.
+    """
+
+    name: str
+    labels: dict[str, str]
+    quantity: Quantity
+    unit: str
+    times: np.ndarray
+    values: np.ndarray
+
+    @property
+    def title(self) -> str:
+        """The name with the labels that tell it from its siblings."""
+        inner = ", ".join(f"{k}={v}" for k, v in sorted(self.labels.items()))
+        return f"{self.name}{{{inner}}}" if inner else self.name
+
+    def within(self, start: int, end: int) -> Series:
+        """Return the part with start <= time < end."""
+        low, high = np.searchsorted(self.times, [start, end])
+        return Series(
+            self.name, self.labels, self.quantity, self.unit,
+            self.times[low:high], self.values[low:high],
+        )
+
+
+def quantity_of(name: str) -> Quantity:
+    """Guess from a metric's name what it measures."""
+    return next((quantity for quantity, pattern in _QUANTITIES if pattern.search(name)), "other")
+
+
+def unit_of(name: str, meta: dict[str, object] | None = None) -> str:
+    """Return the unit from the metadata, or from the name's ending (Prometheus' convention)."""
+    if meta and meta.get("unit"):
+        return str(meta["unit"])
+    for ending, unit in (("seconds", "s"), ("_ms", "ms"), ("bytes", "bytes"), ("ratio", "share"),
+                         ("share", "share"), ("celsius", "°C"), ("rows", "rows")):
+        if ending in name:
+            return unit
+    return ""
+
+
+def to_series(
+    metrics: pd.DataFrame, meta: dict[str, dict[str, object]] | None = None, most: int = 400
+) -> list[Series]:
+    """Turn scraped samples into comparable series.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        Columns ts (UTC), name, labels (JSON text), value.
+    meta : dict
+        metrics.json of a bundle.
+    most : int
+        At most so many series come back, those with most samples first; ties by name.
+
+    Returns
+    -------
+    list of Series
+        Gauges as they are; counters as rate a second over resets; histograms (buckets with an `le`
+        label) as `NAME p50` and `NAME p99`. Series of fewer than 20 samples are left out.
+    """
+    meta = meta or {}
+    frame = metrics.dropna(subset=["value"]).sort_values("ts", kind="stable")
+    out: list[Series] = []
+    histograms: dict[tuple[str, str], dict[float, tuple[np.ndarray, np.ndarray]]] = {}
+    for (name, text), rows in frame.groupby(["name", "labels"], sort=True, dropna=False):
+        name, labels = str(name), _labels(text)
+        times = rows["ts"].dt.tz_convert(None).to_numpy("datetime64[ns]").astype(np.int64)
+        values = rows["value"].to_numpy(dtype=float)
+        if name.endswith("_bucket") and "le" in labels:
+            edge = float(labels.pop("le").replace("+Inf", "inf"))
+            key = name.removesuffix("_bucket"), json.dumps(labels, sort_keys=True)
+            histograms.setdefault(key, {})[edge] = (times, values)
+            continue
+        if len(values) < 20 or name.endswith("_sum"):
+            continue
+        info = meta.get(name, {})
+        kind = info.get("type") or ("counter" if _counts_up(name, values) else "gauge")
+        unit = unit_of(name, info)
+        if kind == "counter":
+            times, values = _rate(times, values)
+            # Seconds of CPU a second are cores, whatever the counter's own unit.
+            unit = {"s": "s/s"}.get(unit, f"{unit}/s" if unit else "1/s")
+        out.append(Series(name, labels, quantity_of(name), unit, times, values))
+    for (name, text), buckets in sorted(histograms.items()):
+        info = meta.get(name) or meta.get(f"{name}_bucket", {})
+        out.extend(_quantiles(name, json.loads(text), buckets, unit_of(name, info)))
+    out.sort(key=lambda s: (-len(s.values), s.title))
+    return out[:most]
+
+
+def _labels(text: object) -> dict[str, str]:
+    if not isinstance(text, str) or not text:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {"labels": text}
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def _counts_up(name: str, values: np.ndarray) -> bool:
+    if name.endswith(("_total", "_count")):
+        return True
+    steps = np.diff(values)
+    return bool(len(steps) > 20 and (steps >= 0).mean() > 0.99 and (steps < 0).any())
+
+
+def _rate(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rate a second between samples; after a reset the new value is the increase (as Prometheus)."""
+    step = np.diff(values)
+    step = np.where(step < 0, values[1:], step)
+    seconds = np.diff(times) / 1e9
+    good = seconds > 0
+    # A gap of many steps would smear its increase over minutes nobody saw: left out.
+    usual = np.median(seconds[good]) if good.any() else 1.0
+    good &= seconds <= 10 * usual
+    return times[1:][good], step[good] / seconds[good]
+
+
+def _quantiles(
+    name: str, labels: dict[str, str], buckets: dict[float, tuple[np.ndarray, np.ndarray]], unit: str
+) -> Iterable[Series]:
+    edges = np.array(sorted(buckets))
+    if len(edges) < 3:
+        return
+    shared = pd.DataFrame(
+        {edge: pd.Series(buckets[edge][1], index=buckets[edge][0]).groupby(level=0).last() for edge in edges}
+    ).dropna()
+    if len(shared) < 20:
+        return
+    counts = np.diff(shared.to_numpy(), axis=0)
+    counts = np.where(counts < 0, shared.to_numpy()[1:], counts)
+    total = counts[:, -1]
+    times = shared.index.to_numpy()[1:]
+    for share, tag in ((0.5, "p50"), (0.99, "p99")):
+        target = share * total
+        place = (counts < target[:, None]).sum(axis=1).clip(0, len(edges) - 1)
+        upper = edges[place]
+        lower = np.where(place > 0, edges[np.maximum(place - 1, 0)], 0.0)
+        row = np.arange(len(counts))
+        below = np.where(place > 0, counts[row, np.maximum(place - 1, 0)], 0.0)
+        inside = np.maximum(counts[row, place] - below, 1e-12)
+        value = lower + (np.where(np.isinf(upper), lower, upper) - lower) * (target - below) / inside
+        seen = total > 0
+        yield Series(f"{name} {tag}", labels, quantity_of(name), unit, times[seen], value[seen])

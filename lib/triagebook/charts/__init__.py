@@ -1,0 +1,1 @@
+"""Charts: a result in, a Figure out; never a query. One visual language, `style`."""

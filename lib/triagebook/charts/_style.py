@@ -1,0 +1,157 @@
+"""The visual language of every chart: colours, type, and how onset and changes are marked.
+
+Grey is the past, one blue is now, one warm colour is what is bad and nothing else. Both hold for
+people who see colours differently (checked for deutan and protan vision), and in print.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import matplotlib as mpl
+import matplotlib.dates as mdates
+import pandas as pd
+from matplotlib.figure import Figure
+
+from triagebook.core.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from matplotlib.axes import Axes
+
+    from triagebook.core.models import Change, Onset
+    from triagebook.diagnosis.context import Context
+
+INK, SOFT, LINE = "#1f2933", "#52606d", "#cbd2d9"
+GREY, BAND = "#9aa5b1", "#e4e7eb"
+NOW, BAD = "#0b6e99", "#c2410c"
+
+Width = Literal["wide", "narrow"]
+
+_RC = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, and the same in words for those who cannot see it."""
+
+    figure: Figure
+    alt: str
+
+
+CHARTS: Registry[Callable[[Context, Width], Drawn | None]] = Registry(
+    "chart", "triagebook.charts", "triagebook.charts"
+)
+"""Charts by name: context and width in, a drawing out, or None where there is nothing to draw."""
+
+
+def figure(width: Width, height: float, rows: int = 1, **grid: object) -> tuple[Figure, list[Axes]]:
+    """Make a figure of `rows` panels.
+
+    Parameters
+    ----------
+    width : "wide" or "narrow"
+        9.2 inches for a desk, 4.3 for a phone; type has the same size in both.
+    height : float
+        Inches of the wide one; the narrow one is a fifth taller.
+    """
+    with mpl.rc_context(_RC):
+        size = (9.2, height) if width == "wide" else (4.3, height * 1.2)
+        made = Figure(figsize=size, layout="constrained")
+        axes = made.subplots(rows, 1, squeeze=False, **grid)[:, 0]
+    return made, list(axes)
+
+
+def rc() -> dict[str, object]:
+    """Return the style, for `matplotlib.rc_context`."""
+    return dict(_RC)
+
+
+def naive(when: datetime | pd.Timestamp) -> pd.Timestamp:
+    """Return a time as matplotlib draws it: UTC without a zone."""
+    stamp = pd.Timestamp(when)
+    return stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
+
+
+def time_axis(axes: Axes, start: datetime, end: datetime, width: Width) -> None:
+    """Label a time axis in UTC, with the dates it spans in words."""
+    low, high = naive(start), naive(end)
+    axes.set_xlim(low, high)
+    locator = mdates.AutoDateLocator(minticks=3, maxticks=5 if width == "narrow" else 8)
+    axes.xaxis.set_major_locator(locator)
+    long = high - low > pd.Timedelta("4D")
+    axes.xaxis.set_major_formatter(mdates.DateFormatter("%-d %b" if long else "%H:%M"))
+    same_month = (low.month, low.year) == (high.month, high.year)
+    first = f"{low.day}" if same_month else f"{low.day} {low:%B}"
+    axes.set_xlabel(f"UTC, {first} to {high.day} {high:%B %Y}")
+
+
+def mark_onset(axes: Axes, onset: Onset | None, *, label: bool = False) -> None:
+    """Draw the onset as a red line and its interval as a band."""
+    if onset is None:
+        return
+    at = naive(onset.at)
+    axes.axvspan(naive(onset.low), naive(onset.high), color=BAD, alpha=0.12, lw=0)
+    axes.axvline(at, color=BAD, lw=1.4)
+    if label:
+        left, right = axes.get_xlim()
+        late = mdates.date2num(at) > left + 0.7 * (right - left)
+        axes.annotate(
+            f"onset {at:%H:%M}", (at, 0.985), xycoords=("data", "axes fraction"),
+            xytext=(-6 if late else 6, 0), textcoords="offset points", color=BAD, va="top",
+            ha="right" if late else "left", fontsize=9,
+        )
+
+
+def mark_changes(
+    axes: Iterable[Axes], changes: Iterable[Change], suspects: Iterable[Change], width: Width
+) -> None:
+    """Draw changes as dotted lines with a triangle and, on the top panel, their names.
+
+    Suspects are written in ink, the others softly; names that would collide go up a line.
+    """
+    panels = list(axes)
+    top = panels[0]
+    left, right = top.get_xlim()
+    suspected = [id(s) for s in suspects]
+    shown = sorted(changes, key=lambda c: c.ts)
+    shown = [c for c in shown if left <= mdates.date2num(naive(c.ts)) <= right]
+    reach = [-1e9] * 4
+    for change in shown[-8:]:
+        at = naive(change.ts)
+        for panel in panels:
+            panel.axvline(at, color=SOFT, lw=0.8, ls=(0, (1, 2)), zorder=0)
+        name = change.what if not change.to else f"{change.what} → {change.to}"
+        most = 24 if width == "narrow" else 34
+        name = name if len(name) <= most else name[: most - 1] + "…"
+        place = (mdates.date2num(at) - left) / (right - left)
+        span = len(name) * (0.0215 if width == "narrow" else 0.0088)
+        ends = place > 0.55
+        start, stop = (place - span, place) if ends else (place, place + span)
+        level = next((n for n in range(4) if reach[n] <= start), 3)
+        reach[level] = stop + 0.02
+        top.annotate(
+            f"{name} ▼" if ends else f"▼ {name}", (at, 1.0), xycoords=("data", "axes fraction"),
+            xytext=(5 if ends else -5, 3 + 12 * level), textcoords="offset points",
+            ha="right" if ends else "left", fontsize=8,
+            color=INK if id(change) in suspected else SOFT,
+            fontweight="bold" if id(change) in suspected else "normal", annotation_clip=False,
+        )

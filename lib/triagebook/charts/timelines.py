@@ -1,0 +1,276 @@
+"""Charts over time: the symptom against its band, series that moved, and what else happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from triagebook.charts._style import (
+    BAD,
+    BAND,
+    CHARTS,
+    GREY,
+    INK,
+    NOW,
+    SOFT,
+    Drawn,
+    Width,
+    figure,
+    mark_changes,
+    mark_onset,
+    naive,
+    rc,
+    time_axis,
+)
+from triagebook.diagnosis.words import clock, number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from triagebook.analysis.series import Series
+    from triagebook.core.models import Change, Diagnosis
+    from triagebook.diagnosis.context import Column, Context, View
+
+_DAY = 86_400_000_000_000
+
+
+def _diagnosis(ctx: Context) -> Diagnosis:
+    found: Diagnosis = ctx.results["diagnosis"]
+    return found
+
+
+def _suspects(ctx: Context) -> list[Change]:
+    return [change for change, _ in ctx.results.get("suspects", [])]
+
+
+def _window_changes(ctx: Context) -> list[Change]:
+    start, end = ctx.bundle.windows.current
+    return [c for c in ctx.changes if start <= c.ts <= end]
+
+
+def _values(view: View, column: Column | str, side: str) -> np.ndarray:
+    frame = view.reference if side == "reference" else view.current
+    name = column if isinstance(column, str) else column.name
+    if frame[name].dtype == bool:
+        return frame[name].to_numpy("float64")
+    return pd.to_numeric(frame[name], errors="coerce").to_numpy("float64", na_value=np.nan)
+
+
+def _binned(
+    times: np.ndarray, values: np.ndarray, edges: np.ndarray, least: int = 5
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and count per bin; bins of fewer than `least` values are NaN."""
+    keep = np.isfinite(values)
+    place = np.searchsorted(edges, times[keep], side="right") - 1
+    inside = (place >= 0) & (place < len(edges) - 1)
+    total = np.bincount(place[inside], values[keep][inside], len(edges) - 1)
+    count = np.bincount(place[inside], minlength=len(edges) - 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(count >= least, total / np.maximum(count, 1), np.nan)
+    return mean, count
+
+
+def _band(
+    ref_times: np.ndarray, ref_values: np.ndarray, edges: np.ndarray, least: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Median, 5 % and 95 % of the same bins on earlier days, each of shape (bins,)."""
+    days = []
+    back = _DAY * int(np.ceil((edges[-1] - edges[0]) / _DAY))
+    while len(days) < 56 and edges[-1] - back > ref_times[0]:
+        days.append(_binned(ref_times, ref_values, edges - back, least)[0])
+        back += _DAY
+    empty = np.full(len(edges) - 1, np.nan)
+    if len(days) < 4:
+        return empty, empty, empty
+    rows = np.array(days)
+    enough = np.isfinite(rows).sum(axis=0) >= 4
+    rows = np.where(enough, rows, 0.0)
+    low, mid, high = np.nanquantile(rows, [0.05, 0.5, 0.95], axis=0)
+    return tuple(np.where(enough, part, np.nan) for part in (mid, low, high))  # type: ignore[return-value]
+
+
+def _edges(ctx: Context, step_min: float) -> np.ndarray:
+    start, end = (pd.Timestamp(t).value for t in ctx.bundle.windows.current)
+    step = int(step_min * 60e9)
+    return np.arange(start, end + step, step)
+
+
+def _panel(
+    axes: Axes,
+    times: np.ndarray,
+    values: np.ndarray,
+    ref_times: np.ndarray,
+    ref_values: np.ndarray,
+    edges: np.ndarray,
+    *,
+    labels: bool,
+    least: int = 5,
+) -> tuple[float, float]:
+    """Draw one quantity against its band; return the means before and now."""
+    mid, low, high = _band(ref_times, ref_values, edges, least)
+    mean, _ = _binned(times, values, edges, least)
+    centre = [naive(pd.Timestamp(int(t), unit="ns", tz="UTC")) for t in (edges[:-1] + edges[1:]) // 2]
+    axes.fill_between(centre, low, high, color=BAND, lw=0)
+    axes.plot(centre, mid, color=GREY, lw=1)
+    axes.plot(centre, mean, color=NOW, lw=1.6, marker="o", ms=2.4)
+    if labels:
+        last = np.flatnonzero(np.isfinite(mean))
+        known = np.flatnonzero(np.isfinite(mid))
+        if len(last):
+            axes.annotate("now", (centre[last[-1]], mean[last[-1]]), xytext=(4, 0),
+                          textcoords="offset points", color=NOW, fontsize=8.5, va="center")
+        if len(known):
+            axes.annotate("days before", (centre[known[0]], mid[known[0]]), xytext=(4, -10),
+                          textcoords="offset points", color=SOFT, fontsize=8.5, va="top")
+    return float(np.nanmean(ref_values)), float(np.nanmean(values))
+
+
+@CHARTS.register("symptom")
+def symptom(ctx: Context, width: Width) -> Drawn | None:
+    """Draw what moved farthest, and the model's output below it, on one time axis."""
+    diagnosis = _diagnosis(ctx)
+    column = _lead_column(ctx)
+    if column is None:
+        return series(ctx, width)
+    view = ctx.view(column.table)
+    assert view is not None
+    assert view.reference_times is not None
+    assert view.current_times is not None
+    output = _output(ctx)
+    rows = 2 if output is not None else 1
+    step = 60.0 if len(view.current_times) < 6_000 else 15.0
+    edges = _edges(ctx, step)
+    with mpl.rc_context(rc()):
+        made, axes = figure(
+            width, 4.6 if rows == 2 else 3.2, rows, sharex=True,
+            gridspec_kw={"height_ratios": [2.2, 1]} if rows == 2 else None,
+        )
+        _panel(
+            axes[0], view.current_times, _values(view, column, "current"), view.reference_times,
+            _values(view, column, "reference"), edges, labels=True,
+        )
+        unit = view.spec.unit.get(column.name, "")
+        axes[0].set_ylabel(f"mean {column.name}" + (f", {unit}" if unit else ""))
+        if output is not None:
+            out_view, name, label = output
+            assert out_view.reference_times is not None
+            assert out_view.current_times is not None
+            _panel(
+                axes[1], out_view.current_times, _values(out_view, name, "current"),
+                out_view.reference_times, _values(out_view, name, "reference"), edges, labels=False,
+            )
+            axes[1].set_ylabel(label)
+        time_axis(axes[-1], *ctx.bundle.windows.current, width)
+        for panel in axes:
+            mark_onset(panel, diagnosis.onset, label=panel is axes[0])
+        mark_changes(axes, _window_changes(ctx), _suspects(ctx), width)
+        made.align_ylabels(axes)
+    m = column.movement
+    alt = (
+        f"Mean {column.name} over the current window: {number(m.mean_current or 0)} since the onset, "
+        f"{number(m.mean_reference or 0)} at the same hours before."
+    )
+    if diagnosis.onset is not None:
+        alt += f" It leaves the band at {clock(diagnosis.onset.at)}."
+    return Drawn(made, alt)
+
+
+def _lead_column(ctx: Context) -> Column | None:
+    first = _diagnosis(ctx).hypotheses[0] if _diagnosis(ctx).hypotheses else None
+    drawable = [
+        c for c in ctx.roots
+        if c.kind == "number" and (v := ctx.view(c.table)) is not None
+        and v.reference_times is not None and v.current_times is not None
+    ]
+    if first is not None:
+        name = first.locus.partition(":")[2].rpartition(".")[2]
+        for column in drawable:
+            if column.name == name:
+                return column
+    return drawable[0] if drawable else None
+
+
+def _output(ctx: Context) -> tuple[View, str, str] | None:
+    view = ctx.role("predictions")
+    if view is None or view.reference_times is None or view.current_times is None:
+        return None
+    for name, label in ((view.spec.prediction, "positive share\npredicted"), (view.spec.score, "mean score")):
+        if name and name in view.current and (
+            view.current[name].dtype == bool or pd.api.types.is_numeric_dtype(view.current[name])
+        ):
+            binary = view.reference[name].nunique() <= 2
+            return view, name, label if binary or name == view.spec.score else f"mean {name}"
+    return None
+
+
+@CHARTS.register("series")
+def series(ctx: Context, width: Width) -> Drawn | None:
+    """Draw the metrics that moved farthest against the same hours before."""
+    moved = sorted(ctx.series_movements, key=lambda item: (-item[1].ratio, item[0].title))
+    asked = ctx.bundle.alert.metric
+    if asked:
+        moved.sort(key=lambda item: not item[0].name.startswith(asked))
+    chosen: list[Series] = [item[0] for item in moved[:3]]
+    if not chosen:
+        return None
+    start = pd.Timestamp(ctx.bundle.windows.current[0]).value
+    edges = _edges(ctx, 30.0)
+    with mpl.rc_context(rc()):
+        made, axes = figure(width, 1.75 * len(chosen) + 0.5, len(chosen), sharex=True)
+        for panel, one in zip(axes, chosen, strict=True):
+            old = one.within(int(one.times[0]), start)
+            new = one.within(start, int(one.times[-1]) + 1)
+            _panel(panel, new.times, new.values, old.times, old.values, edges, labels=panel is axes[0], least=1)
+            title = one.title if len(one.title) <= 78 else one.title[:77] + "…"
+            panel.set_title(title if width == "wide" else title[:44], fontsize=9)
+            panel.set_ylabel(one.unit or "value")
+            mark_onset(panel, _diagnosis(ctx).onset)
+        time_axis(axes[-1], *ctx.bundle.windows.current, width)
+    names = ", ".join(one.title for one in chosen)
+    return Drawn(made, f"The series that moved farthest, over the current window: {names}.")
+
+
+@CHARTS.register("around")
+def around(ctx: Context, width: Width) -> Drawn | None:
+    """Draw changes, failed tasks and new errors as rows of one time axis, the onset through all."""
+    changes = _window_changes(ctx)
+    start, end = ctx.bundle.windows.current
+    failed = [
+        r for r in ctx.bundle.pipeline or []
+        if r.end and start <= r.end <= end and (r.state or "").lower() not in ("success", "succeeded", "running")
+    ]
+    templates = [t for t in ctx.results.get("templates", []) if t.severity not in ("WARN", "WARNING")]
+    if not changes and not failed and not templates:
+        return None
+    suspected = {id(c) for c in _suspects(ctx)}
+    rows: list[tuple[str, str, list[tuple[pd.Timestamp, str]]]] = []
+    for change in changes[-10:]:
+        name = change.what if not change.to else f"{change.what} {change.from_ or ''} → {change.to}"
+        most = 30 if width == "narrow" else 52
+        rows.append((name[:most] + ("…" if len(name) > most else ""), INK if id(change) in suspected else SOFT, [(naive(change.ts), "v")]))
+    for task in sorted({r.task for r in failed}):
+        rows.append((f"{task} failed", BAD, [(naive(r.end), "x") for r in failed if r.task == task and r.end]))
+    for template in templates[:3]:
+        rows.append((f"new error: {template.source}", BAD, [(naive(template.first), "x")]))
+    with mpl.rc_context(rc()):
+        made, (axes,) = figure(width, 0.34 * len(rows) + 1.0)
+        for place, (name, colour, points) in enumerate(rows):
+            axes.axhline(place, color=BAND, lw=0.8, zorder=0)
+            for at, marker in points:
+                axes.plot([at], [place], marker=marker, color=colour, ms=7, ls="")
+            if width == "narrow":
+                axes.annotate(name, (0, place), xycoords=("axes fraction", "data"), xytext=(2, 6),
+                              textcoords="offset points", fontsize=8, color=colour)
+        axes.set_yticks(range(len(rows)), [r[0] for r in rows] if width == "wide" else [""] * len(rows))
+        for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
+            tick.set_color(row[1])
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(len(rows) - 0.4, -0.8)
+        axes.spines["left"].set_visible(False)
+        time_axis(axes, start, end, width)
+        mark_onset(axes, _diagnosis(ctx).onset, label=True)
+    said = "; ".join(f"{c.what} at {clock(c.ts)}" for c in changes) or "no change"
+    return Drawn(made, f"In the current window: {said}. {len(failed)} failed task runs.")

@@ -1,0 +1,1 @@
+"""The commands: parse, call, print. What a command does is done elsewhere."""

@@ -1,0 +1,1 @@
+"""Checks to findings, findings to ranked hypotheses, impact, severity and proposed actions."""

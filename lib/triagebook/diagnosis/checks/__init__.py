@@ -1,0 +1,1 @@
+"""The checks, one module a subject; every module here is found by the registry."""

@@ -1,0 +1,294 @@
+"""Whether a movement is the season's, the mix's, or without consequence for the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from triagebook.analysis.harm import Harm, back_to_reference
+from triagebook.analysis.mix import MixChange, mix_change, segment_shift
+from triagebook.analysis.season import season
+from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.checks.inputs import how_far, matched_reference, no_tables
+from triagebook.diagnosis.words import number, share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from triagebook.diagnosis.context import Column, Context
+
+HARMLESS_SHARE = 0.01
+"""Fewer decisions changed than this, and a movement is called harmless."""
+
+
+@check(
+    "drift.season",
+    "Is it the season?",
+    finds=("drift.seasonal",),
+    opposes=("drift.feature_shift", "drift.seasonal"),
+)
+def seasonal(ctx: Context) -> Iterable[Answer]:
+    """Carry the reference's daily levels on to now, and look a week back."""
+    found = ctx.results.setdefault("seasons", {})
+    candidates = [c for c in ctx.roots if c.kind == "number"]
+    # What everyone sees on a dashboard: a large index, whether or not it is natural.
+    loud = [c for c in candidates if c.movement.beyond_natural or c.movement.psi > 0.1][:8]
+    other_fault = any(c.movement.beyond_natural for c in ctx.roots)
+    for column in loud:
+        view = ctx.view(column.table)
+        assert view is not None
+        if view.reference_times is None or view.current_times is None:
+            continue
+        start = column.movement.split.index if column.movement.split else 0
+        result = season(
+            pd.to_numeric(view.reference[column.name], errors="coerce").to_numpy("float64"),
+            view.reference_times,
+            pd.to_numeric(view.current[column.name], errors="coerce").to_numpy("float64")[start:],
+            view.current_times[start:],
+        )
+        if result is None:
+            continue
+        found[column.locus] = result
+        feature, natural = f"feature:{column.name}", not column.movement.beyond_natural
+        expected = result.expected_now
+        statement = (
+            f"{column.table}.{column.name} is {number(result.actual)}; trend and season expect "
+            f"{number(result.expected)} ({number(result.low)} to {number(result.high)}), "
+            f"the flat mean of the reference is {number(result.reference_mean)}"
+        )
+        if result.week_before is not None:
+            statement += f", a week before it was {number(result.week_before)}"
+        by_trend = result.share_by_trend
+        if expected and natural:
+            # A season that fits still explains nothing of another column that left its range.
+            weight = 1.2 + max(by_trend, 0.0) - (1.5 if other_fault else 0.0)
+            # Of several, the one that a dashboard shows loudest is the one people ask about.
+            weight += 0.1 * min(column.movement.psi, 3.0)
+            if ctx.features and column.name not in ctx.features:
+                weight -= 1.0  # what the model does not read, it does not feel
+        else:
+            weight = 0.3 if expected else -2.5
+        yield Answer(
+            locus=column.locus, verdict="ok" if expected else "bad", statement=statement,
+            value=round(result.actual, 4), unit=view.spec.unit.get(column.name) or None,
+            threshold=round(result.high if result.actual > result.expected else result.low, 4),
+            effect=round(by_trend, 3), since=None if expected else column.since,
+            evidence=ctx.cite("tables", column.table),
+            signals=(
+                Signal(
+                    "drift.seasonal", feature, weight,
+                    headline=f"{column.name} moved with the season ({how_far(column)}).",
+                    mechanism=(
+                        f"{column.name} follows a trend that was there before: it explains "
+                        f"{share(max(by_trend, 0.0))} of the movement from the flat mean."
+                    ),
+                ),
+                *((Signal("drift.feature_shift", feature, -1.0),) if expected and natural else ()),
+            ),
+        )
+    if ctx.inputs and not loud:
+        yield Answer(
+            locus=f"service:{ctx.bundle.service.name}", verdict="ok",
+            statement="No input lies far enough from its reference to ask for the season",
+            evidence=ctx.cite("tables"), signals=(Signal("drift.seasonal", "*", -2.0),),
+        )
+
+
+@check(
+    "drift.mix",
+    "Did the mix of rows change?",
+    finds=("drift.population_shift",),
+    opposes=("drift.feature_shift", "drift.population_shift"),
+)
+def mix(ctx: Context) -> Iterable[Answer]:
+    """Re-weight the reference to the current mix and see what movement of the other inputs is left."""
+    found: list[MixChange] = []
+    for column in [c for c in ctx.roots if c.movement.beyond_natural and c.kind == "number"][:5]:
+        reference, after = matched_reference(ctx, column), ctx.after(column)
+        for other in ctx.columns:
+            if other.table != column.table or other.kind != "category" or other.name == column.name:
+                continue
+            if reference[other.name].nunique() > 50:  # so many values pin rows down, they are no mix
+                continue
+            result = mix_change(reference, after, column.name, other.name)
+            if result is not None:
+                found.append(result)
+    ctx.results["mix"] = sorted(found, key=lambda r: -r.explained)
+    groups = [c for c in ctx.roots if c.kind == "category" and c.movement.beyond_natural]
+    best: dict[str, MixChange] = {}
+    for result in ctx.results["mix"]:
+        best.setdefault(result.column, result)
+    carried = {r.by: r for r in best.values() if r.explained >= 0.6}
+    for column in groups[:4]:
+        moved = segment_shift(
+            matched_reference(ctx, column)[column.name], ctx.after(column)[column.name]
+        )
+        if moved is None:
+            continue
+        value, was, now = moved
+        helps = carried.get(column.name)
+        weight = 2.5 if helps else 1.3
+        # A value that was never there is rather a new label than a new crowd.
+        weight -= 1.0 if was == 0 else 0.0
+        extra = f"; at that mix {helps.column} is as before" if helps else ""
+        yield Answer(
+            locus=f"segment:{column.name}={value}", verdict="bad",
+            statement=f"{column.name} = {value} has {share(now)} of rows, had {share(was)}{extra}",
+            value=round(now, 4), unit="share of rows", threshold=round(was, 4),
+            effect=round(column.movement.ratio, 3), since=column.since,
+            evidence=ctx.cite("tables", column.table),
+            signals=(
+                Signal(
+                    "drift.population_shift", f"segment:{column.name}={value}", weight,
+                    headline=f"Rows with {column.name} = {value} went from {share(was)} to {share(now)}.",
+                    mechanism="The mix of rows changed; each segment itself is as before.",
+                ),
+                Signal("drift.feature_shift", f"feature:{column.name}", -0.8),
+            ),
+        )
+    for name, result in best.items():
+        if result.explained < 0.3:
+            yield Answer(
+                locus=f"feature:{name}", verdict="ok",
+                statement=(
+                    f"The mix does not explain {name}: with today's shares of {result.by} "
+                    f"{share(max(result.explained, 0.0))} of its movement is gone"
+                ),
+                effect=round(result.explained, 3), evidence=ctx.cite("tables"),
+                signals=(Signal("drift.population_shift", f"segment:{result.by}={result.segment}", -1.5),),
+            )
+    if ctx.inputs and not groups and not best:
+        yield Answer(
+            locus=f"service:{ctx.bundle.service.name}", verdict="ok",
+            statement="No category's share moved farther than it does anyway",
+            evidence=ctx.cite("tables"), signals=(Signal("drift.population_shift", "*", -2.5),),
+        )
+
+
+@dataclass(frozen=True)
+class FeatureHarm:
+    """What putting one feature back would change."""
+
+    feature: str
+    locus: str
+    harm: Harm
+    restored: str
+    """How it was put back, in words."""
+    since: pd.Timestamp | None
+
+
+def restored_rows(
+    ctx: Context, column: Column
+) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, str] | None:
+    """Return the rows since the column moved, the same put back, the decisions served, and how; or None."""
+    view = ctx.role("predictions")
+    if view is None or ctx.stand_in is None or column.name not in ctx.stand_in.features:
+        return None
+    if column.since is not None and view.current_times is not None:
+        start = int((view.current_times >= column.since.value).argmax())
+        if view.current_times[-1] < column.since.value:
+            return None
+    else:
+        start = 0
+    rows = view.current.iloc[start:][ctx.stand_in.features]
+    constant = ctx.results.get("constants", {}).get(column.locus)
+    again = rows.copy()
+    if constant is not None and constant[0].explained >= 0.7:
+        again[column.name] = constant[0].undo(pd.to_numeric(rows[column.name], errors="coerce"))
+        how = "the constant undone"
+    else:
+        again[column.name] = back_to_reference(view.reference[column.name], rows[column.name])
+        how = "mapped back to its reference distribution"
+    score = pd.to_numeric(view.current.iloc[start:][view.spec.score], errors="coerce")
+    served = (score >= (ctx.threshold if ctx.threshold is not None else np.inf)).to_numpy()
+    return rows, again, served, how
+
+
+@check(
+    "drift.harm",
+    "What does it do to the model?",
+    finds=("drift.harmless",),
+    opposes=("drift.harmless", "drift.feature_shift", "drift.seasonal"),
+)
+def harm(ctx: Context) -> Iterable[Answer]:
+    """Put each moved feature back and count the decisions that would have been others."""
+    out: list[FeatureHarm] = []
+    ctx.results["harm"] = out
+    if no_tables(ctx):
+        yield from no_tables(ctx)
+        return
+    moved = [c for c in ctx.roots if c.movement.beyond_natural]
+    # The loud ones that moved no farther than they do anyway are what a dashboard would blame.
+    loud = [c for c in ctx.roots if c not in moved and c.kind == "number" and c.movement.psi > 0.25]
+    moved += sorted(loud, key=lambda c: -c.movement.psi)[:2]
+    if ctx.role("predictions") is None:
+        yield Answer(
+            locus=f"service:{ctx.bundle.service.name}", verdict="unknown",
+            statement=(
+                "What it does to the model is unknown: no predictions with scores "
+                f"({ctx.why_missing('tables', 'predictions') or 'no table of that role'})"
+            ),
+            evidence=ctx.cite("tables"),
+        )
+    stand_in = ctx.stand_in
+    for column in moved[:8]:
+        weight = ctx.importance.get(column.name)
+        if stand_in is not None and stand_in.fidelity >= 0.5:
+            put_back = restored_rows(ctx, column)
+            result = stand_in.harm(*put_back[:3]) if put_back else None
+            if result is not None and put_back is not None:
+                out.append(FeatureHarm(column.name, column.locus, result, put_back[3], column.since))
+                yield _harm_answer(ctx, column, result, put_back[3])
+                continue
+        if weight is None or (not ctx.features and not ctx.importance):
+            continue
+        yield _importance_answer(ctx, column, weight)
+
+
+def _harm_answer(ctx: Context, column: Column, result: Harm, how: str) -> Answer:
+    assert ctx.stand_in is not None
+    harmful = result.changed >= HARMLESS_SHARE
+    return Answer(
+        # A natural movement changes decisions too: that is the model at work.
+        locus=f"feature:{column.name}",
+        verdict="bad" if harmful and column.movement.beyond_natural else "ok",
+        statement=(
+            f"With {column.name} put back ({how}), {share(result.changed)} of decisions change "
+            f"({share(result.low)} to {share(result.high)}); positive {share(result.positive_now)} "
+            f"as served, {share(result.positive_restored)} put back. Stand-in fitted on "
+            f"{ctx.stand_in.rows:,} logged scores, R² {ctx.stand_in.fidelity:.2f}"
+        ),
+        value=round(result.changed, 4), unit="share of decisions", threshold=HARMLESS_SHARE,
+        effect=round(result.score_shift, 4), since=column.since,
+        evidence=ctx.cite("tables", "predictions"),
+        signals=(
+            Signal(
+                "drift.harmless", f"feature:{column.name}", -3.0 if harmful else 2.0,
+                headline=f"{column.name} moved, and the model hardly minds.",
+                mechanism=f"Put back, {share(result.changed)} of decisions change.",
+            ),
+            Signal("drift.feature_shift", f"feature:{column.name}", 0.7 if harmful else -1.0),
+            Signal("drift.seasonal", f"feature:{column.name}", 0.3 if not harmful else -0.2),
+        ),
+    )
+
+
+def _importance_answer(ctx: Context, column: Column, weight: float) -> Answer:
+    little = weight < 0.02
+    return Answer(
+        locus=f"feature:{column.name}", verdict="ok" if little else "bad",
+        statement=f"{column.name} carries {share(weight)} of the model's output",
+        value=round(weight, 4), unit="share of importance", threshold=0.02, since=column.since,
+        evidence=ctx.cite("tables", column.table),
+        signals=(
+            Signal(
+                "drift.harmless", f"feature:{column.name}", 2.0 if little else -1.5,
+                headline=f"{column.name} moved, and the model hardly uses it.",
+                mechanism=f"It carries {share(weight)} of the output.",
+            ),
+            Signal("drift.feature_shift", f"feature:{column.name}", 0.4 if not little else -1.0),
+        ),
+    )

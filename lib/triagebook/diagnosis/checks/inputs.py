@@ -1,0 +1,228 @@
+"""Which inputs moved, farther than they move anyway, and whether one constant explains it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from triagebook.analysis.columns import as_numbers
+from triagebook.analysis.movement import same_hours
+from triagebook.analysis.units import constant_change, constant_within_groups
+from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.words import count, number, share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+    import pandas as pd
+
+    from triagebook.diagnosis.context import Column, Context
+
+
+def no_tables(ctx: Context) -> list[Answer]:
+    """Return the unknown answer for a context with no comparable table; empty where there is one."""
+    if ctx.inputs:
+        return []
+    why = ctx.why_missing("tables")
+    problems = [p for table in ctx.tables.values() for p in table.problems]
+    if why is None and problems:
+        why = "; ".join(problems)
+    return [
+        Answer(
+            locus=f"service:{ctx.bundle.service.name}",
+            verdict="unknown",
+            statement=f"No table could be compared: {why or 'no rows in both windows'}",
+            evidence=ctx.cite("tables"),
+        )
+    ]
+
+
+def matched_reference(ctx: Context, column: Column) -> pd.DataFrame:
+    """Return the reference rows at the hours of day of the rows since the movement began."""
+    import numpy as np  # noqa: PLC0415
+
+    view = ctx.view(column.table)
+    assert view is not None
+    if view.reference_times is None or view.current_times is None or not len(view.current_times):
+        return view.reference
+    start = view.current_times[column.movement.split.index if column.movement.split else 0]
+    blocks = same_hours(view.reference_times, int(start), int(view.current_times[-1]))
+    return view.reference.iloc[np.concatenate(blocks)] if len(blocks) >= 4 else view.reference
+
+
+def how_far(column: Column) -> str:
+    """Say how far a column moved: `mean 1,656, was 1,038 (+0.85 sd)`."""
+    m = column.movement
+    null = m.null_current - m.null_reference
+    if abs(null) >= m.effect - 1e-9 and abs(null) > 0.01:
+        return f"null in {share(m.null_current)} of rows, was {share(m.null_reference)}"
+    if m.mean_current is not None and m.mean_reference is not None:
+        shift = f", {m.shift_sd:+.2f} sd" if m.shift_sd is not None else ""
+        return f"mean {number(m.mean_current)}, was {number(m.mean_reference)}{shift}"
+    return f"shares differ by {share(m.effect)}"
+
+
+@check(
+    "drift.inputs_moved",
+    "Which inputs moved, farther than they move anyway?",
+    finds=("drift.feature_shift",),
+    opposes=("none",),
+)
+def inputs_moved(ctx: Context) -> Iterable[Answer]:
+    """Compare every input with the same hours of the reference, against its natural movement."""
+    yield from no_tables(ctx)
+    moved = [column for column in ctx.roots if column.movement.beyond_natural]
+    ctx.results["moved"] = moved
+    for column in moved[:12]:
+        m = column.movement
+        yield Answer(
+            locus=column.locus,
+            verdict="bad",
+            statement=(
+                f"{column.table}.{column.name} moved {m.ratio:.1f} times as far as it does anyway: "
+                f"{how_far(column)}"
+            ),
+            value=round(m.effect, 4),
+            unit="distance (0 to 1)",
+            threshold=round(1.25 * max(m.natural, m.noise, 0.01), 4),
+            effect=round(m.ratio, 3),
+            since=column.since,
+            evidence=ctx.cite("tables", column.table),
+            signals=(
+                Signal(
+                    "drift.feature_shift", f"feature:{column.name}", 1.0,
+                    headline=f"{column.name} moved: {how_far(column)}.",
+                    mechanism=f"{column.name} itself moved; no fault of the data was found that explains it.",
+                ),
+                Signal("none", "*", -2.5),
+            ),
+        )
+    quiet = len(ctx.inputs) - len(moved)
+    if ctx.inputs and not moved:
+        widest = max(ctx.inputs, key=lambda c: c.movement.ratio)
+        yield Answer(
+            locus=f"service:{ctx.bundle.service.name}",
+            verdict="ok",
+            statement=(
+                f"None of {count(quiet)} inputs moved farther than it does anyway; the farthest is "
+                f"{widest.table}.{widest.name}, at {widest.movement.ratio:.1f} times"
+            ),
+            effect=round(widest.movement.ratio, 3),
+            threshold=1.25,
+            unit="times its natural movement",
+            evidence=ctx.cite("tables"),
+            signals=(Signal("none", "*", 1.5), Signal("drift.feature_shift", "*", -2.0)),
+        )
+
+
+@check(
+    "data.unit_change",
+    "Does one constant explain it, as a change of unit would?",
+    finds=("data.unit_change",),
+    opposes=("drift.feature_shift", "drift.seasonal", "drift.harmless", "drift.population_shift"),
+)
+def unit_change(ctx: Context) -> Iterable[Answer]:
+    """Undo the best constant and see what movement is left, overall and within groups."""
+    found = ctx.results.setdefault("constants", {})
+    for column in [c for c in ctx.roots if c.kind == "number" and c.movement.beyond_natural][:8]:
+        reference = matched_reference(ctx, column)
+        after = ctx.after(column)
+        change = constant_change(as_numbers(reference[column.name]), as_numbers(after[column.name]))
+        where = f"{column.table}.{column.name}"
+        if change is None:
+            yield Answer(
+                locus=column.locus, verdict="ok", since=column.since,
+                statement=f"No one constant explains the movement of {where}",
+                evidence=ctx.cite("tables", column.table),
+                signals=(Signal("data.unit_change", column.locus, -3.0),),
+            )
+            continue
+        groups = constant_within_groups(
+            reference, after, column.name, change, _groupings(ctx, column, reference)
+        )
+        held = None if groups is None else groups.agreeing / groups.groups
+        found[column.locus] = change, groups
+        scale = abs(change.factor - 1) > 1e-6
+        real = change.explained >= 0.7 and change.after <= 2 * max(
+            column.movement.natural, column.movement.noise
+        )
+        weight = (3.5 if change.name else 2.0 if scale else 0.3) if real else -1.0
+        if held is not None:
+            weight += 2.0 if held >= 0.9 else -2.5
+        constant = f"× {change.factor:.4g}" if scale else ""
+        constant += f" {change.offset:+.4g}" if change.offset else ""
+        named = f", {change.name}" if change.name else ""
+        unit = _unit(ctx, column)
+        statement = (
+            f"{where} is its old self {constant.strip()}{named}: undone, "
+            f"{share(max(change.explained, 0))} of the movement is gone"
+        )
+        if groups is not None:
+            statement += (
+                f"; {count(groups.agreeing)} of {count(groups.groups)} groups by "
+                f"{' and '.join(groups.by)} show the very same constant"
+            )
+        yield Answer(
+            locus=column.locus,
+            verdict="bad" if weight > 1 else "ok",
+            statement=statement,
+            value=round(change.factor, 6) if scale else round(change.offset, 6),
+            unit="factor" if scale else (unit or "units"),
+            threshold=None,
+            effect=round(change.explained, 4),
+            since=column.since,
+            evidence=ctx.cite("tables", column.table),
+            signals=(
+                Signal(
+                    "data.unit_change", column.locus, weight,
+                    headline=_headline(column.name, change.name, constant.strip()),
+                    mechanism=(
+                        f"Every value of {column.name} is {constant.strip()} of what the model was "
+                        "trained on, so it reads ordinary rows as unusual ones."
+                    ),
+                ),
+                *(
+                    (
+                        Signal("drift.feature_shift", f"feature:{column.name}", -weight * 0.7),
+                        Signal("drift.seasonal", f"feature:{column.name}", -weight * 0.5),
+                        Signal("drift.harmless", f"feature:{column.name}", -weight * 0.7),
+                        Signal("data.corrupted_values", column.locus, -weight * 0.7),
+                        Signal("drift.population_shift", "*", -weight * 0.5),
+                    )
+                    if weight > 1
+                    else ()
+                ),
+            ),
+        )
+
+
+def _headline(column: str, name: str | None, constant: str) -> str:
+    if name is None:
+        return f"{column} arrives scaled ({constant})."
+    old, _, new = name.partition(" to ")
+    if not new or "," in name or "(" in name:
+        return f"{column} arrives in another unit ({constant}: {name})."
+    return f"{column} arrives in {new}, not {old}."
+
+
+def _unit(ctx: Context, column: Column) -> str:
+    view = ctx.view(column.table)
+    return view.spec.unit.get(column.name, "") if view is not None else ""
+
+
+def _groupings(ctx: Context, column: Column, reference: pd.DataFrame) -> list[tuple[str, ...]]:
+    """List single categories and pairs of them that may pin the column's value down."""
+    names = [
+        c.name
+        for c in ctx.columns
+        if c.table == column.table and c.kind == "category" and c.name != column.name
+    ]
+    names = [n for n in names if 2 <= _distinct(reference[n].to_numpy()) <= 500][:6]
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    return [(n,) for n in names] + pairs
+
+
+def _distinct(values: np.ndarray) -> int:
+    import pandas as pd  # noqa: PLC0415
+
+    return int(pd.Series(values).nunique())

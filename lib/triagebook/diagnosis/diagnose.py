@@ -1,0 +1,233 @@
+"""A bundle in, a diagnosis out: run the checks, rank, weigh, propose. The same bundle, the same answer."""
+
+from __future__ import annotations
+
+import platform
+import time
+import traceback
+from datetime import datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+import triagebook
+from triagebook.core.models import Diagnosis, Finding, IncidentType, Onset
+from triagebook.core.times import to_utc
+from triagebook.diagnosis.actions import propose
+from triagebook.diagnosis.answer import CHECKS, Answer
+from triagebook.diagnosis.catalogue import cause as cause_of
+from triagebook.diagnosis.context import Context, moment
+from triagebook.diagnosis.impact import toll
+from triagebook.diagnosis.ranking import rank
+from triagebook.diagnosis.severity import severity
+from triagebook.diagnosis.spec import TYPES, Spec
+from triagebook.diagnosis.words import clock, several
+from triagebook.evidence.bundle import Bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from triagebook.core.models import Hypothesis, Verdict
+
+SURE = 0.5
+"""Confidence from which the first hypothesis is called found."""
+
+
+def spec_for(incident_type: str | IncidentType) -> Spec:
+    """Return the spec of an incident type; the generic one where it has none of its own."""
+    name = str(incident_type)
+    return TYPES.get(name if name in TYPES else "generic")
+
+
+def replay(bundle: Path, incident_type: str | None = None) -> Diagnosis:
+    """Diagnose a bundle again, from its files alone.
+
+    Parameters
+    ----------
+    bundle : Path
+        The bundle's folder.
+    incident_type : str or None
+        Instead of the alert's own.
+
+    Returns
+    -------
+    Diagnosis
+        The same as that of the run that collected the bundle, apart from `timings`.
+    """
+    return diagnose(Bundle.read(bundle), incident_type)[0]
+
+
+def diagnose(
+    bundle: Bundle,
+    incident_type: str | IncidentType | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> tuple[Diagnosis, Context]:
+    """Diagnose.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    incident_type : str, IncidentType or None
+        Which spec to run; None takes the alert's.
+    progress : callable or None
+        Told each check's question before it runs.
+
+    Returns
+    -------
+    (Diagnosis, Context)
+        The context holds what charts draw.
+    """
+    began = time.perf_counter()
+    kind = IncidentType(incident_type) if incident_type else bundle.alert.incident_type
+    spec = spec_for(kind)
+    ctx = Context(bundle, kind)
+    timings: dict[str, float] = {}
+    pairs: list[tuple[Answer, Finding]] = []
+    for check_id in spec.checks:
+        check = CHECKS.get(check_id)
+        if progress is not None:
+            progress(check.question)
+        start = time.perf_counter()
+        for answer in _ask(ctx, check_id):
+            pairs.append((answer, _finding(answer, check_id, len(pairs) + 1, spec)))
+        timings[check_id] = round(time.perf_counter() - start, 4)
+    name = bundle.service.name
+    hypotheses, none_of_these = rank(pairs, name)
+    first = hypotheses[0] if hypotheses else None
+    findings = [finding for _, finding in pairs]
+    verdict = _verdict(first, spec, ctx)
+    onset = _onset(ctx, first, findings) if verdict != "healthy" else None
+    found = toll(ctx, first if verdict != "healthy" else None, onset)
+    fault = first is not None and cause_of(first.cause).fault
+    sev = severity(
+        bundle.service, verdict, found.impact, wrong_share=found.wrong_share,
+        going_on=found.going_on, fault=fault,
+    )
+    ctx.results["findings"] = findings
+    ctx.results["going_on"] = found.going_on
+    timings["total"] = round(time.perf_counter() - began, 4)
+    diagnosis = Diagnosis(
+        incident_id=bundle.manifest.incident_id or bundle.root.resolve().parent.name,
+        incident_type=_type_of(kind, first),
+        service=bundle.service,
+        alert=bundle.alert,
+        windows=bundle.windows,
+        verdict=verdict,
+        summary=_summary(verdict, first, onset, ctx),
+        severity=sev,
+        onset=onset,
+        impact=found.impact,
+        findings=findings,
+        hypotheses=hypotheses,
+        none_of_these=max(none_of_these, 0.0),
+        ledger=bundle.ledger,
+        actions=propose(ctx, first, onset),
+        timings=timings,
+        versions=versions(),
+    )
+    ctx.results["diagnosis"] = diagnosis
+    return diagnosis, ctx
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that the answer depends on."""
+    return {
+        "triagebook": triagebook.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "pandas", "scikit-learn")},
+    }
+
+
+def _ask(ctx: Context, check_id: str) -> list[Answer]:
+    try:
+        return list(CHECKS.get(check_id).run(ctx))
+    except Exception as error:  # noqa: BLE001 - one broken check costs its own finding, said as such
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return [
+            Answer(
+                locus=f"service:{ctx.bundle.service.name}", verdict="unknown",
+                statement=(
+                    f"The check {check_id} failed: {type(error).__name__}: {error} "
+                    f"({where.name}, line {where.lineno})"
+                ),
+            )
+        ]
+
+
+def _finding(answer: Answer, check_id: str, number: int, spec: Spec) -> Finding:
+    return Finding(
+        id=f"F{number:02d}", check=check_id, locus=answer.locus, verdict=answer.verdict,
+        statement=answer.statement, value=answer.value, unit=answer.unit,
+        threshold=answer.threshold, effect=answer.effect,
+        since=to_utc(_plain_time(answer.since)) if answer.since is not None else None,
+        evidence=answer.evidence, cell=spec.cell_of(check_id),
+    )
+
+
+def _plain_time(when: datetime) -> datetime:
+    return when.to_pydatetime(warn=False) if isinstance(when, pd.Timestamp) else when
+
+
+def _verdict(first: Hypothesis | None, spec: Spec, ctx: Context) -> Verdict:
+    if first is None or first.confidence < SURE:
+        return "inconclusive"
+    blind = [kind for kind in spec.needs if ctx.why_missing(kind) is not None]
+    if not cause_of(first.cause).fault:
+        return "inconclusive" if blind or not ctx.bundle.ledger else "healthy"
+    return "cause_found"
+
+
+def _onset(ctx: Context, first: Hypothesis | None, findings: Sequence[Finding]) -> Onset | None:
+    """Read the onset where the first hypothesis lies; else from the findings that speak for it."""
+    if first is None:
+        return None
+    name = first.locus.partition(":")[2]
+    for column in ctx.roots:
+        if name in (f"{column.table}.{column.name}", column.name) and column.movement.split:
+            split = column.movement.split
+            assert split.time_low is not None
+            assert split.time_high is not None
+            return Onset(
+                at=_plain_time(moment(split.time)), low=_plain_time(moment(split.time_low)),
+                high=_plain_time(moment(split.time_high)), **{"from": f"rows of {column.table}.{column.name}"},
+            )
+    starts = [f for f in findings if f.id in first.for_ and f.since is not None]
+    if not starts:
+        return None
+    at = min(f.since for f in starts if f.since is not None)
+    return Onset(at=at, low=at, high=at, **{"from": f"finding {starts[0].id}"})
+
+
+def _summary(verdict: Verdict, first: Hypothesis | None, onset: Onset | None, ctx: Context) -> str:
+    if verdict == "healthy" and first is not None:
+        return first.headline if first.cause != "none" else (
+            "Nothing is wrong beyond normal variation: the alert does not hold up."
+        )
+    if verdict == "inconclusive" or first is None:
+        missing = [k for k in ("tables", "metrics", "logs", "changes") if ctx.why_missing(k)]
+        tail = f" Not seen: {several(missing)}." if missing else ""
+        lead = f" The first guess: {first.headline}" if first and first.cause != "none" else ""
+        return f"No cause stands out.{lead}{tail}"
+    since = f" Since {clock(onset.at)}." if onset is not None else ""
+    return f"{first.headline}{since} {first.mechanism}".strip()
+
+
+_KINDS = {
+    "data": IncidentType.DATA_QUALITY,
+    "model": IncidentType.MODEL_PERFORMANCE,
+    "drift": IncidentType.DRIFT,
+    "pipeline": IncidentType.PIPELINE_FAILURE,
+    "latency": IncidentType.LATENCY,
+    "resources": IncidentType.RESOURCE_EXHAUSTION,
+}
+
+
+def _type_of(
+    kind: IncidentType, first: Hypothesis | None,
+) -> IncidentType:
+    """Say which type an incident is that came without one: the first hypothesis' family."""
+    if kind is not IncidentType.UNKNOWN or first is None:
+        return kind
+    return _KINDS.get(first.cause.partition(".")[0], IncidentType.UNKNOWN)

@@ -1,0 +1,108 @@
+"""What it cost so far, in the units people are asked for, with a range and how it was computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from triagebook.core.models import Impact
+
+if TYPE_CHECKING:
+    from triagebook.analysis.harm import Harm
+    from triagebook.core.models import Hypothesis, Onset
+    from triagebook.diagnosis.context import Context
+
+
+@dataclass(frozen=True)
+class Toll:
+    """Impact, with what severity needs of it."""
+
+    impact: list[Impact]
+    wrong_share: float | None
+    going_on: bool
+
+
+def toll(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> Toll:
+    """Count what was served since the onset, and how much of it is likely wrong."""
+    if onset is None or first is None:
+        return Toll([], None, going_on=True)
+    end = pd.Timestamp(ctx.bundle.windows.current[1])
+    out: list[Impact] = []
+    view = ctx.role("predictions")
+    wrong_share: float | None = None
+    going_on = True
+    minutes = max((end - pd.Timestamp(onset.at)).total_seconds() / 60, 0.0)
+    shortest = max((end - pd.Timestamp(onset.high)).total_seconds() / 60, 0.0)
+    longest = max((end - pd.Timestamp(onset.low)).total_seconds() / 60, 0.0)
+    out.append(
+        Impact(
+            what="minutes since the onset", value=round(minutes, 1), unit="min",
+            low=round(shortest, 1), high=round(longest, 1),
+            how="from the onset's interval to the end of the window",
+        )
+    )
+    if view is not None and view.current_times is not None:
+        since = view.current_times >= pd.Timestamp(onset.at).value
+        rows = int(since.sum())
+        low, high = (
+            int((view.current_times >= pd.Timestamp(t).value).sum()) for t in (onset.high, onset.low)
+        )
+        out.append(
+            Impact(
+                what="predictions served since the onset", value=rows, unit="predictions",
+                low=low, high=high, how=f"rows of {view.name} since the onset",
+            )
+        )
+        harm = _harm_of(ctx, first)
+        if harm is not None and rows:
+            wrong_share = harm.changed
+            out.append(
+                Impact(
+                    what="predictions likely wrong", value=round(harm.changed * rows), unit="predictions",
+                    low=round(harm.low * rows), high=round(harm.high * rows),
+                    how="decisions that change once the feature is put back, by a stand-in fitted on "
+                    "the logged scores",
+                )
+            )
+            out.append(
+                Impact(
+                    what="positive share", value=round(harm.positive_now, 4), unit="share of decisions",
+                    how=f"as served since the onset; {harm.positive_restored:.3f} with the feature put back",
+                )
+            )
+            price = ctx.bundle.service.price
+            if isinstance(price, int | float) and price > 0:
+                out.append(
+                    Impact(
+                        what="cost", value=round(harm.changed * rows * price, 2), unit="price units",
+                        low=round(harm.low * rows * price, 2), high=round(harm.high * rows * price, 2),
+                        how=f"predictions likely wrong times the configured price of {price}",
+                    )
+                )
+        going_on = _still_bad(ctx, first)
+    return Toll(out, wrong_share, going_on)
+
+
+def _harm_of(ctx: Context, first: Hypothesis) -> Harm | None:
+    name = first.locus.partition(":")[2].rpartition(".")[2]
+    for item in ctx.results.get("harm", []):
+        if item.feature == name:
+            found: Harm = item.harm
+            return found
+    return None
+
+
+def _still_bad(ctx: Context, first: Hypothesis) -> bool:
+    """Whether the last tenth of the rows since the onset still lies where the bad rows lie."""
+    name = first.locus.partition(":")[2].rpartition(".")[2]
+    column = next((c for c in ctx.roots if c.name == name), None)
+    if column is None or column.kind != "number" or column.movement.mean_reference is None:
+        return True
+    values = pd.to_numeric(ctx.after(column)[name], errors="coerce").dropna().to_numpy("float64")
+    if len(values) < 30 or column.movement.mean_current is None:
+        return True
+    last = float(np.mean(values[-max(len(values) // 10, 10) :]))
+    return abs(last - column.movement.mean_current) <= abs(last - column.movement.mean_reference)

@@ -1,0 +1,132 @@
+"""From answers to ranked hypotheses: evidence adds up in nats, and every hypothesis competes with none.
+
+Each hypothesis (a cause at a locus) starts from a prior and adds the weights of the signals for and
+against it. Confidence is the softmax over all hypotheses and "none of these", whose weight is fixed.
+The weights are set by hand and written down in `docs/diagnosis.md`; they are not yet calibrated.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from triagebook.core.models import Finding, Hypothesis
+from triagebook.diagnosis.catalogue import cause as cause_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from triagebook.diagnosis.answer import Answer, Signal
+
+PRIOR = -1.0
+"""Nats a hypothesis starts with, against 0 of "none of these"."""
+EXPECTED_PRIOR = -0.5
+"""The same for `none`, `drift.seasonal` and `drift.harmless`: most movements are no fault."""
+CAP = 7.0
+"""No sum of evidence goes beyond this: 0.999 is as sure as a rule of thumb may be."""
+KEEP = 6
+"""So many hypotheses are kept; the others' confidence goes to "none of these"."""
+
+
+@dataclass
+class _Case:
+    weight: float
+    for_: list[str] = field(default_factory=list)
+    against: list[str] = field(default_factory=list)
+    strongest: Signal | None = None
+
+
+def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[Hypothesis], float]:
+    """Rank causes.
+
+    Parameters
+    ----------
+    answers : iterable of (Answer, Finding)
+        Each answer with the finding it became.
+    service : str
+        The service's name: the locus of `none`.
+
+    Returns
+    -------
+    (hypotheses, none_of_these)
+        Highest confidence first; together with `none_of_these` they add up to 1 within rounding.
+    """
+    pairs = list(answers)
+    cases: dict[tuple[str, str], _Case] = {}
+    nothing = ("none", f"service:{service}")
+    cases[nothing] = _Case(EXPECTED_PRIOR)
+    # A locus has to be spoken for before anything can speak against it.
+    for answer, _ in pairs:
+        for signal in answer.signals:
+            if signal.locus != "*" and signal.weight > 0 and signal.headline:
+                prior = PRIOR if cause_of(signal.cause).fault else EXPECTED_PRIOR
+                cases.setdefault((signal.cause, signal.locus), _Case(prior))
+    for answer, finding in pairs:
+        if answer.verdict == "unknown":
+            # What was not seen makes nothing likelier; it only keeps "none" from being sure.
+            cases[nothing].weight -= 0.3
+            continue
+        for signal in answer.signals:
+            for key, case in cases.items():
+                if key[0] == signal.cause and signal.locus in ("*", key[1]):
+                    _add(case, signal, finding.id)
+    _one_fault_a_column(cases)
+    order = sorted(cases, key=lambda key: (-cases[key].weight, key))
+    if len(order) > 1 and cases[nothing].weight < cases[order[0]].weight - 4.0:
+        # "Nothing is wrong" with less than a fiftieth of the first's odds informs nobody.
+        order.remove(nothing)
+    weights = np.array([min(cases[key].weight, CAP) for key in order])
+    odds = np.exp(weights)
+    share = odds / (odds.sum() + 1.0)
+    kept = [
+        _hypothesis(key, cases[key], round(float(p), 4))
+        for place, (key, p) in enumerate(zip(order, share, strict=True))
+        if p >= 0.005 or place < 3  # noqa: PLR2004 - three are shown, however unlikely
+    ][:KEEP]
+    return kept, round(1.0 - sum(h.confidence for h in kept), 4)
+
+
+def _add(case: _Case, signal: Signal, finding: str) -> None:
+    case.weight += signal.weight
+    side = case.for_ if signal.weight > 0 else case.against
+    if abs(signal.weight) >= 0.3 and finding not in side:
+        side.append(finding)
+    if signal.headline and (case.strongest is None or signal.weight > case.strongest.weight):
+        case.strongest = signal
+
+
+def _one_fault_a_column(cases: dict[tuple[str, str], _Case]) -> None:
+    """Let the best explanation of a column take from the others at the same column.
+
+    A unit change, a corruption and a real movement of one column explain the same rows; what speaks
+    for the best of them leaves nothing for the rest to explain.
+    """
+    by_column: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for cause, locus in cases:
+        kind, _, name = locus.partition(":")
+        if kind in ("column", "feature"):
+            by_column[name.rpartition(".")[2]].append((cause, locus))
+    for keys in by_column.values():
+        best = max(keys, key=lambda key: cases[key].weight)
+        for key in keys:
+            if key != best and cases[best].weight > 0:
+                cases[key].weight -= 0.5 * cases[best].weight
+
+
+def _hypothesis(key: tuple[str, str], case: _Case, confidence: float) -> Hypothesis:
+    cause = cause_of(key[0])
+    title = cause.titled(key[1])
+    return Hypothesis(
+        cause=cause.id,
+        locus=key[1],
+        confidence=min(max(confidence, 0.0), 1.0),
+        **{"for": case.for_},
+        against=case.against,
+        mechanism=case.strongest.mechanism if case.strongest else cause.tells,
+        actions=list(cause.moves),
+        title=title,
+        headline=(case.strongest.headline if case.strongest else "") or f"{title}.",
+    )

@@ -1,0 +1,71 @@
+"""How bad it is: SEV1 to SEV4 from impact, criticality and whether it goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from triagebook.core.models import Impact, Severity
+from triagebook.diagnosis.words import count, share
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from triagebook.core.models import Service, SeverityLevel, Verdict
+
+WRONG_SEV1 = 0.25
+"""Share of decisions likely wrong from which a highly critical service is SEV1."""
+WRONG_SEV2 = 0.05
+"""The same for SEV2; a tenth of it for a highly critical service that nobody has stopped."""
+
+
+def severity(
+    service: Service,
+    verdict: Verdict,
+    impact: Sequence[Impact],
+    *,
+    wrong_share: float | None,
+    going_on: bool,
+    fault: bool,
+) -> Severity:
+    """Propose a severity with its reasons.
+
+    Parameters
+    ----------
+    wrong_share : float or None
+        Share of decisions likely wrong since the onset, [0, 1]; None where unknown.
+    going_on : bool
+        Whether the newest rows are still bad.
+    fault : bool
+        Whether the first hypothesis is a fault rather than a season or nothing.
+
+    Returns
+    -------
+    Severity
+    """
+    because: list[str] = []
+    critical = service.criticality == "high"
+    if verdict == "healthy" or not fault:
+        return Severity(level="SEV4", because=["no fault was found that does harm"])
+    level: SeverityLevel = "SEV3"
+    if wrong_share is None:
+        because.append("how many decisions are wrong is not known")
+        if critical:
+            level = "SEV2"
+    else:
+        wrong = next((i for i in impact if i.what == "predictions likely wrong"), None)
+        said = f"{share(wrong_share)} of decisions since the onset are likely wrong"
+        because.append(said + (f" ({count(wrong.value)})" if wrong else ""))
+        if wrong_share >= WRONG_SEV1 and critical:
+            level = "SEV1"
+        elif wrong_share >= WRONG_SEV2 or (critical and wrong_share >= WRONG_SEV2 / 10):
+            level = "SEV2"
+        elif wrong_share < 0.001:
+            level = "SEV4"
+    if critical:
+        because.append("the service is of high criticality")
+    elif service.criticality:
+        because.append(f"the service is of {service.criticality} criticality")
+    because.append("it is still going on" if going_on else "it has stopped")
+    if not going_on and level in ("SEV1", "SEV2"):
+        level = "SEV2" if level == "SEV1" else "SEV3"
+    return Severity(level=level, because=because)

@@ -1,0 +1,1 @@
+"""Fragments: a result in, escaped HTML out, complete even where styles and scripts are stripped."""

@@ -1,0 +1,201 @@
+"""The rest of a notebook: findings, impact, actions, escalation, similar incidents, postmortem, provenance."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from triagebook.core.times import iso, short
+from triagebook.diagnosis.words import count, number, share, span
+from triagebook.display.elements import Html, chip, root, soft, table, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from triagebook.core.models import Diagnosis, Finding, Windows
+
+_LINE = "border-left:3px solid {colour};padding:1px 0 1px 12px;margin:7px 0"
+_COLOURS = {"bad": "#c2410c", "ok": "#2a7448", "unknown": "#9aa5b1"}
+_WORDS = {"bad": "bad", "ok": "fine", "unknown": "unknown"}
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """Return one line a finding: its verdict, its statement, its evidence."""
+    if not found:
+        return root('<p class="tb-finding unknown">No check of this section had anything to look at.</p>')
+    lines = []
+    for finding in sorted(found, key=lambda f: ("bad", "unknown", "ok").index(f.verdict)):
+        cited = ", ".join(finding.evidence) or "no pull"
+        lines.append(
+            f'<p class="tb-finding {finding.verdict}" style="{_LINE.format(colour=_COLOURS[finding.verdict])}">'
+            f"<b>{_WORDS[finding.verdict]}</b> {text(finding.statement)} "
+            f'<small style="color:#7b8794">{text(finding.id)} · {text(cited)}</small></p>'
+        )
+    return root("".join(lines))
+
+
+def impact(diagnosis: Diagnosis) -> str:
+    """Return the impact with its range and how it was computed."""
+    if not diagnosis.impact:
+        return root(soft("No impact could be computed: no onset was found, or no predictions seen."))
+    rows = [
+        (
+            i.what,
+            share(i.value) + i.unit.removeprefix("share")
+            if i.unit.startswith("share")
+            else f"{number(i.value)} {i.unit}",
+            "" if i.low is None or i.high is None else f"{number(i.low)} to {number(i.high)}",
+            i.how,
+        )
+        for i in diagnosis.impact
+    ]
+    return root(table(("what", "value", "range", "how"), rows, numeric=(1,)))
+
+
+def actions(diagnosis: Diagnosis) -> str:
+    """Return the proposed actions; none of them has been carried out."""
+    if not diagnosis.actions:
+        return root(soft("No action is proposed."))
+    parts = []
+    for action in diagnosis.actions:
+        line = " · ".join(
+            text(f"{label}: {value}")
+            for label, value in (("dry run", action.dry_run), ("undo", action.inverse), ("risk", action.risk))
+            if value
+        )
+        parts.append(
+            f'<div class="tb-act" style="margin:0 0 10px"><div><b>{text(action.title or action.action)}</b>'
+            f'<p style="margin:0">{line}</p></div></div>'
+        )
+    note = soft("Proposals, computed from the evidence. Nothing has been carried out; no action system is connected.")
+    return root(note + "".join(parts))
+
+
+def escalation(diagnosis: Diagnosis, roles: Sequence[str], people: Sequence[str]) -> str:
+    """Return whom to call, and what to tell them in three lines."""
+    who = "".join(f"<li>{text(name)}</li>" for name in [*people, *roles]) or "<li>nobody is configured</li>"
+    since = short(diagnosis.onset.at) if diagnosis.onset else "an unknown time"
+    told = (
+        f"{diagnosis.service.name}: {diagnosis.severity.level} since {since}. {diagnosis.summary} "
+        f"Incident {diagnosis.incident_id}."
+    )
+    return root(
+        f"<p>Whom to call, in order:</p><ol>{who}</ol><p>What to tell them:</p>"
+        f'<p class="tb-finding" style="{_LINE.format(colour="#9aa5b1")}">{text(told)}</p>'
+    )
+
+
+def changes_table(rows: Sequence[tuple[str, str, str, str]]) -> str:
+    """Return (when, what, by, why it counts or not) as a table."""
+    return root(table(("when, UTC", "what", "by", "to the onset"), rows))
+
+
+def similar(diagnosis: Diagnosis, runs: Path | None) -> str:
+    """Return earlier incidents of the same service whose first cause or locus is the same.
+
+    Parameters
+    ----------
+    runs : Path or None
+        The folder of all runs; its diagnosis.json files are read, at most 500.
+    """
+    first = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
+    rows: list[tuple[str, ...]] = []
+    looked = 0
+    if runs is not None and first is not None:
+        for path in sorted(runs.glob("*/diagnosis.json"), reverse=True)[:500]:
+            try:
+                other = json.loads(path.read_text(encoding="utf-8"))
+                theirs = (other.get("hypotheses") or [{}])[0]
+                same = other["service"].get("name") == diagnosis.service.name
+            except (OSError, ValueError, KeyError, AttributeError, IndexError):
+                continue  # another program's file, or one being written: not an incident of ours
+            if other.get("incident_id") == diagnosis.incident_id or not same:
+                continue
+            looked += 1
+            alike = [w for w in ("cause", "locus") if theirs.get(w) == getattr(first, w)]
+            if alike:
+                rows.append((other["incident_id"], theirs.get("title", ""), " and ".join(alike), other.get("summary", "")))
+    if not rows:
+        return root(soft(f"None among {count(looked)} earlier incidents of this service."))
+    return root(table(("incident", "cause", "the same", "summary"), rows[:5]))
+
+
+def postmortem(diagnosis: Diagnosis, attempt_times: dict[str, str]) -> str:
+    """Return the facts of a postmortem; judgement is asked for in the cells below it.
+
+    Parameters
+    ----------
+    attempt_times : dict
+        Label to time, such as when the alert was received.
+    """
+    timeline: list[tuple[str, str]] = []
+    if diagnosis.onset is not None:
+        timeline.append((iso(diagnosis.onset.at), "onset: " + (diagnosis.hypotheses[0].headline if diagnosis.hypotheses else "")))
+    for finding in diagnosis.findings:
+        if finding.check == "changes.before_onset" and finding.since is not None:
+            timeline.append((iso(finding.since), finding.statement))
+    if diagnosis.alert.starts_at is not None:
+        timeline.append((iso(diagnosis.alert.starts_at), f"alert: {diagnosis.alert.title or 'untitled'}"))
+    timeline.sort()
+    timeline += [(when, what) for what, when in attempt_times.items()]
+    first = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
+    suspects = [f for f in diagnosis.findings if f.check == "changes.before_onset" and f.verdict == "bad"]
+    head = (
+        ("Summary", diagnosis.summary),
+        ("Severity", f"{diagnosis.severity.level}: {'; '.join(diagnosis.severity.because)}"),
+        ("Impact", "; ".join(f"{i.what}: {number(i.value)} {i.unit}" for i in diagnosis.impact) or "not known"),
+        ("Root cause", f"{first.title} (confidence {first.confidence:.2f})" if first else "not known"),
+        ("Trigger", suspects[0].statement if suspects else "not known"),
+        ("Detection", _detection(diagnosis)),
+    )
+    return root(
+        table(("", "fact"), [(label, value) for label, value in head])
+        + "<h3>Timeline</h3>"
+        + table(("UTC", "what"), timeline)
+    )
+
+
+def _detection(diagnosis: Diagnosis) -> str:
+    title = diagnosis.alert.title or "an alert"
+    if diagnosis.onset is None or diagnosis.alert.starts_at is None:
+        return f"by {title}"
+    late = (diagnosis.alert.starts_at - diagnosis.onset.at).total_seconds()
+    if late < 0:
+        return f"by {title}"
+    return f"by {title}, {span(late)} after the onset"
+
+
+def ledger(diagnosis: Diagnosis) -> str:
+    """Return every pull: what was asked, and what came of it."""
+    rows = [
+        (
+            e.id, e.source, Html(chip(e.status.replace("_", " "), "miss" if e.status in ("unavailable", "not_configured") else "")),
+            "" if e.rows is None else count(e.rows),
+            "" if e.took_s is None else f"{e.took_s:.2f}",
+            e.why or "",
+        )
+        for e in diagnosis.ledger
+    ]
+    missing = [e.source for e in diagnosis.ledger if e.status in ("unavailable", "not_configured")]
+    head = f"{len(diagnosis.ledger)} pulls, {len(missing)} of them without an answer"
+    head += f": {', '.join(missing)}" if missing else ""
+    inner = table(("id", "source", "status", "rows", "took, s", "why"), rows, numeric=(3, 4))
+    return root(f"<details><summary>{text(head)}</summary>{inner}</details>")
+
+
+def provenance(diagnosis: Diagnosis, windows: Windows) -> str:
+    """Return windows, versions, timings and hashes: what it takes to get this answer again."""
+    rows = [
+        ("current window", f"{iso(windows.current[0])} to {iso(windows.current[1])}"),
+        ("reference", f"{iso(windows.reference[0])} to {iso(windows.reference[1])}"),
+        ("versions", ", ".join(f"{k} {v}" for k, v in diagnosis.versions.items())),
+        ("diagnosed in", f"{diagnosis.timings.get('total', 0):.2f} s"),
+        ("again", "triagebook replay evidence --json"),
+        *((f"sha256 of {e.id}", e.sha256) for e in diagnosis.ledger if e.sha256),
+    ]
+    notes = [str(n) for n in (getattr(windows, "notes", None) or [])]
+    rows += [("clock", note) for note in notes]
+    return root(table(("", ""), rows))
+
+

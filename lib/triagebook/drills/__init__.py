@@ -1,0 +1,1 @@
+"""Drills: worlds that are like real deployments, and the alerts they send."""

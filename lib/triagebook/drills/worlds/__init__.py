@@ -1,0 +1,1 @@
+"""One package or module a world; each builds a home folder that triagebook can work on."""

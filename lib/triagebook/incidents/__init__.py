@@ -1,0 +1,1 @@
+"""What people work on: deliveries kept, episodes, incidents, their timeline and their runs."""

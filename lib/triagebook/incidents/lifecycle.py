@@ -1,0 +1,314 @@
+"""Apply the alerts of one delivery: episodes open and close, incidents open and resolve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from triagebook.core.errors import StoreError
+from triagebook.core.times import iso
+from triagebook.incidents.deliveries import settle
+from triagebook.incidents.fingerprints import of_alert
+from triagebook.incidents.ids import incident_id
+from triagebook.incidents.store import note
+from triagebook.incidents.tables import alerts, episodes, incidents, runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection, RowMapping
+
+    from triagebook.core.models import Alert, IncidentType
+    from triagebook.incidents.routes import Route
+    from triagebook.incidents.store import Store
+    from triagebook.incidents.views import TimelineKind
+
+UNTITLED = "an alert without a name"
+
+LONGEST_TITLE = 300
+"""Characters of a title that are kept; the alert itself keeps them all."""
+
+# On Postgres two services may open the same episode at once; the loser then finds it open.
+_TRIES = 3
+
+_OVER = ("resolved", "reviewed")
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a delivery did: the incidents it opened, and all that its alerts belong to."""
+
+    opened: list[str] = field(default_factory=list)
+    incidents: list[str] = field(default_factory=list)
+
+
+def apply_delivery(
+    store: Store, delivery: str, alerts_: Sequence[Alert], route: Callable[[Alert], Route]
+) -> Applied | None:
+    """Apply the alerts of a stored delivery, all in one transaction, and mark it processed.
+
+    A firing alert whose episode is open changes nothing but that episode. A new one opens an
+    incident, or joins the incident that another firing alert of the same delivery belongs to, if
+    incident type and subject are the same. A resolved alert closes its episode, whatever its
+    start; the last one resolves the incident. One that nothing waited for is recorded only.
+
+    Parameters
+    ----------
+    delivery : str
+        Id of a delivery whose status is `stored`.
+    alerts_ : sequence of Alert
+        What the sender's parser made of the body.
+    route : callable
+        Says where an alert goes.
+
+    Returns
+    -------
+    Applied or None
+        None where the delivery was processed before: nothing is done twice.
+    """
+    found = store.deliveries.get(delivery)
+    if found is None:
+        raise StoreError(f"there is no delivery {delivery!r} to process")
+    routed = [_Routed.of(alert, route(alert)) for alert in alerts_]
+    for left in reversed(range(_TRIES)):
+        try:
+            with store.database.write() as connection:
+                if not settle(connection, delivery, "processed"):
+                    return None
+                work = _Work(store, connection, found.sender, delivery, found.received_at)
+                return work.apply(routed)
+        except IntegrityError:
+            if not left:
+                raise
+    raise AssertionError  # the last try returned or raised
+
+
+def outcome_of(store: Store, delivery: str) -> Applied:
+    """Return what a delivery did, read back from the store; empty where it is not processed."""
+    opened = (
+        select(incidents.c.id).where(incidents.c.delivery_id == delivery).order_by(incidents.c.seq)
+    )
+    belongs = (
+        select(alerts.c.incident_id)
+        .where(alerts.c.delivery_id == delivery, alerts.c.incident_id.is_not(None))
+        .order_by(alerts.c.position)
+    )
+    with store.database.read() as connection:
+        return Applied(
+            opened=list(connection.scalars(opened)),
+            incidents=list(dict.fromkeys(connection.scalars(belongs))),
+        )
+
+
+def open_incident(store: Store, alert: Alert, route: Route) -> str:
+    """Open an incident by hand, without a delivery and an episode; returns its id.
+
+    Its run is queued, like any other's.
+    """
+    with store.database.write() as connection:
+        work = _Work(store, connection, alert.sender, None, store.clock())
+        name = work.new_incident(_Routed.of(alert, route))
+        work.record(alert, 0, None, name)
+    return name
+
+
+@dataclass(frozen=True)
+class _Routed:
+    """An alert that knows where it goes."""
+
+    alert: Alert
+    route: Route
+    fingerprint: str
+    title: str
+
+    @classmethod
+    def of(cls, alert: Alert, route: Route) -> _Routed:
+        known = {"incident_type": route.incident_type, "service": route.service}
+        title = alert.title or alert.labels.get("alertname") or UNTITLED
+        if len(title) > LONGEST_TITLE:
+            title = title[: LONGEST_TITLE - 1] + "…"
+        fingerprint = of_alert(alert)
+        told = alert.model_copy(update=known | {"fingerprint": fingerprint})
+        return cls(told, route, fingerprint, title)
+
+    @property
+    def key(self) -> tuple[IncidentType, str]:
+        """What correlates the alerts of one delivery."""
+        return self.route.incident_type, self.route.subject
+
+
+@dataclass
+class _Work:
+    """One delivery in one transaction."""
+
+    store: Store
+    connection: Connection
+    sender: str
+    delivery: str | None
+    now: datetime
+    opened: list[str] = field(default_factory=list)
+    touched: dict[str, None] = field(default_factory=dict)  # a set that keeps its order
+    joinable: dict[tuple[IncidentType, str], str] = field(default_factory=dict)
+
+    def apply(self, routed: Sequence[_Routed]) -> Applied:
+        # Incidents that this delivery's firing alerts already belong to, so that a replica that
+        # falls over a minute later joins them.
+        for item in routed:
+            episode = self._open_episode(item) if item.alert.status == "firing" else None
+            if episode is not None and self._can_join(episode["incident_id"]):
+                self.joinable.setdefault(item.key, episode["incident_id"])
+        for position, item in enumerate(routed):
+            act = self._fire if item.alert.status == "firing" else self._resolve
+            episode_id, name = act(item)
+            self.record(item.alert, position, episode_id, name)
+            if name is not None:
+                self.touched.setdefault(name)
+        return Applied(opened=self.opened, incidents=list(self.touched))
+
+    def record(self, alert: Alert, position: int, episode_id: int | None, name: str | None) -> None:
+        """Keep an alert, as the routes made it."""
+        row = {
+            "delivery_id": self.delivery,
+            "position": position,
+            "episode_id": episode_id,
+            "incident_id": name,
+            "received_at": self.now,
+            "status": alert.status,
+            "alert": alert.model_dump(mode="json"),
+        }
+        self.connection.execute(insert(alerts), row)
+
+    def new_incident(self, item: _Routed) -> str:
+        """Open an incident, with its first run queued."""
+        name = self._free_name()
+        row = {
+            "id": name,
+            "incident_type": item.route.incident_type.value,
+            "service": item.route.service,
+            "title": item.title,
+            "state": "open",
+            "opened_at": self.now,
+            "updated_at": self.now,
+            "run_state": "queued",
+            "attempt": 1,
+            "runbook": item.route.runbook,
+            "parameters": item.route.parameters,
+            "alert": item.alert.model_dump(mode="json"),
+            "delivery_id": self.delivery,
+        }
+        self.connection.execute(insert(incidents), row)
+        first = {"incident_id": name, "attempt": 1, "state": "queued", "queued_at": self.now}
+        self.connection.execute(insert(runs), first)
+        told = {"delivery": self.delivery, "fingerprint": item.fingerprint}
+        self._note(name, "received", f"{self.sender}: {item.title}", **told)
+        self._note(name, "queued", f"run 1 of {item.route.runbook} queued", attempt=1)
+        self.opened.append(name)
+        return name
+
+    def _free_name(self) -> str:
+        while True:
+            name = incident_id(self.now, self.store.tail(5))
+            taken = select(func.count()).where(incidents.c.id == name)
+            if not self.connection.scalar(taken):
+                return name
+
+    def _fire(self, item: _Routed) -> tuple[int, str]:
+        episode = self._open_episode(item)
+        if episode is None:
+            return self._new_episode(item)
+        told = {"seen_at": self.now, "alerts": episodes.c.alerts + 1}
+        if item.alert.starts_at is not None:
+            told["starts_at"] = item.alert.starts_at
+        self._update_episode(episode["id"], **told)
+        self._touch(episode["incident_id"])
+        return episode["id"], episode["incident_id"]
+
+    def _new_episode(self, item: _Routed) -> tuple[int, str]:
+        name = self.joinable.get(item.key)
+        if name is None:
+            name = self.joinable[item.key] = self.new_incident(item)
+        else:
+            self._note(name, "joined", f"also: {item.title}", fingerprint=item.fingerprint)
+            self._touch(name)
+        row = {
+            "sender": self.sender,
+            "fingerprint": item.fingerprint,
+            "incident_id": name,
+            "title": item.title,
+            "starts_at": item.alert.starts_at,
+            "opened_at": self.now,
+            "seen_at": self.now,
+            "alerts": 1,
+        }
+        query = insert(episodes).values(row).returning(episodes.c.id)
+        return self.connection.execute(query).scalar_one(), name
+
+    def _resolve(self, item: _Routed) -> tuple[int | None, str | None]:
+        episode = self._open_episode(item)
+        if episode is None:
+            return None, None
+        ends_at = item.alert.ends_at or self.now
+        told = {"seen_at": self.now, "closed_at": self.now, "ends_at": ends_at}
+        self._update_episode(episode["id"], alerts=episodes.c.alerts + 1, **told)
+        name = episode["incident_id"]
+        self._locked_state(name)  # or two services that close the last two both see one left
+        left = self._still_open(name)
+        data = {"fingerprint": item.fingerprint, "ends_at": iso(ends_at), "still_firing": left}
+        if left:
+            self._note(name, "cleared", f"over: {item.title}; still firing: {left}", **data)
+            self._touch(name)
+        else:
+            self._note(name, "resolved", f"{self.sender}: over: {item.title}", **data)
+            self._resolve_incident(name)
+        # A later firing alert of this delivery must not join what is just over.
+        if not left:
+            self.joinable = {k: v for k, v in self.joinable.items() if v != name}
+        return episode["id"], name
+
+    def _resolve_incident(self, name: str) -> None:
+        self._touch(name)
+        self.connection.execute(
+            update(incidents)
+            .where(incidents.c.id == name, incidents.c.state.not_in(_OVER))
+            .values(state="resolved", resolved_at=self.now)
+        )
+
+    def _open_episode(self, item: _Routed) -> RowMapping | None:
+        query = select(episodes.c.id, episodes.c.incident_id).where(
+            episodes.c.sender == self.sender,
+            episodes.c.fingerprint == item.fingerprint,
+            episodes.c.closed_at.is_(None),
+        )
+        query = query.with_for_update()
+        return self.connection.execute(query).mappings().one_or_none()
+
+    def _can_join(self, name: str) -> bool:
+        return self._locked_state(name) not in _OVER
+
+    def _locked_state(self, name: str) -> str | None:
+        """Return an incident's state, which no other service changes until this is kept."""
+        query = select(incidents.c.state).where(incidents.c.id == name).with_for_update()
+        return self.connection.scalar(query)
+
+    def _still_open(self, name: str) -> int:
+        query = select(func.count()).where(
+            episodes.c.incident_id == name, episodes.c.closed_at.is_(None)
+        )
+        return int(self.connection.scalar(query) or 0)
+
+    def _update_episode(self, episode_id: int, **values: Any) -> None:
+        self.connection.execute(
+            update(episodes).where(episodes.c.id == episode_id).values(**values)
+        )
+
+    def _touch(self, name: str) -> None:
+        self.connection.execute(
+            update(incidents).where(incidents.c.id == name).values(updated_at=self.now)
+        )
+
+    def _note(self, name: str, kind: TimelineKind, text: str, **data: Any) -> None:
+        note(self.connection, name, self.now, kind, text, **data)

@@ -1,0 +1,337 @@
+"""The incident store: what the page, the queue and the commands read, and what runs report back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
+
+from triagebook.core.errors import NotFoundError
+from triagebook.core.times import now_utc
+from triagebook.incidents.database import Database
+from triagebook.incidents.deliveries import Deliveries
+from triagebook.incidents.ids import random_tail
+from triagebook.incidents.tables import alerts, deliveries, incidents, runs, timeline
+from triagebook.incidents.views import (
+    AlertView,
+    Counts,
+    DeliveryView,
+    IncidentView,
+    RunView,
+    TimelineEntry,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from types import TracebackType
+
+    from sqlalchemy import Column, Connection, Executable
+
+    from triagebook.core.models import IncidentType
+    from triagebook.core.paths import Home
+    from triagebook.incidents.views import IncidentState, RunState, TimelineKind
+
+DATABASE_NAME = "triagebook.db"
+
+_INCIDENT = [column for column in incidents.c if column.name != "seq"]
+_ALERT = [alerts.c[name] for name in ("id", "delivery_id", "incident_id", "received_at", "alert")]
+_KIND: dict[RunState, TimelineKind] = {
+    "queued": "queued",
+    "running": "started",
+    "published": "published",
+    "failed": "failed",
+}
+
+
+class Store:
+    """Incidents and all that belongs to them. Safe to use from many threads.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy's form: `sqlite:////path/file.db` or `postgresql+psycopg://host/name`. The
+        schema is made, or brought up to date, before this returns.
+    clock : callable
+        Gives now, aware UTC.
+    tail : callable
+        Gives so many random base32 characters, for names.
+
+    Attributes
+    ----------
+    deliveries : Deliveries
+        Bodies as they were posted.
+
+    Raises
+    ------
+    StoreError
+        From every method, where the database cannot be used; here also where a newer triagebook
+        wrote it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], datetime] = now_utc,
+        tail: Callable[[int], str] = random_tail,
+    ) -> None:
+        self.database = Database(url)
+        self.clock = clock
+        self.tail = tail
+        self.deliveries = Deliveries(self.database, clock, tail)
+
+    @classmethod
+    def open(cls, home: Home) -> Self:
+        """Open the store of a home folder: `state/triagebook.db`, made where it is missing."""
+        return cls(f"sqlite:///{home.state.resolve() / DATABASE_NAME}")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def incident(self, incident_id: str) -> IncidentView | None:
+        """Return one incident."""
+        query = select(*_INCIDENT).where(incidents.c.id == incident_id)
+        return next((IncidentView(**row) for row in self._rows(query)), None)
+
+    def incidents(
+        self,
+        *,
+        state: IncidentState | None = None,
+        incident_type: IncidentType | str | None = None,
+        service: str | None = None,
+        text: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[IncidentView]:
+        """Return incidents, newest first.
+
+        `text` is looked for, whatever its case, in id, title, service and headline.
+        """
+        query = select(*_INCIDENT).where(*_conditions(state, incident_type, service, text))
+        query = query.order_by(incidents.c.seq.desc()).limit(limit).offset(offset)
+        return [IncidentView(**row) for row in self._rows(query)]
+
+    def timeline(self, incident_id: str) -> list[TimelineEntry]:
+        """Return an incident's timeline, oldest first."""
+        columns = [column for column in timeline.c if column.name != "id"]
+        query = (
+            select(*columns).where(timeline.c.incident_id == incident_id).order_by(timeline.c.id)
+        )
+        return [TimelineEntry(**row) for row in self._rows(query)]
+
+    def alerts(self, incident_id: str | None = None, limit: int = 100) -> list[AlertView]:
+        """Return alerts, newest first: an incident's, or all."""
+        query = select(*_ALERT).order_by(alerts.c.id.desc()).limit(limit)
+        if incident_id is not None:
+            query = query.where(alerts.c.incident_id == incident_id)
+        return [AlertView(**row) for row in self._rows(query)]
+
+    def runs(self, incident_id: str) -> list[RunView]:
+        """Return an incident's runs, by attempt."""
+        query = select(runs).where(runs.c.incident_id == incident_id).order_by(runs.c.attempt)
+        return [RunView(**row) for row in self._rows(query)]
+
+    def runs_to_do(self) -> list[str]:
+        """Return the incidents whose run is queued or running, oldest first."""
+        query = (
+            select(incidents.c.id)
+            .where(incidents.c.run_state.in_(["queued", "running"]))
+            .order_by(incidents.c.seq)
+        )
+        return [row["id"] for row in self._rows(query)]
+
+    def quarantined(self, limit: int = 100) -> list[DeliveryView]:
+        """Return deliveries that were authenticated but not understood, newest first."""
+        return self.deliveries.quarantined(limit)
+
+    def counts(self) -> Counts:
+        """Return how many incidents, runs and deliveries there are in each state."""
+        return Counts(
+            incidents_by_state=self._count(incidents.c.state),
+            runs_by_state=self._count(incidents.c.run_state),
+            deliveries_by_status=self._count(deliveries.c.status),
+        )
+
+    def _count(self, column: Column[str]) -> dict[str, int]:
+        query = select(column.label("key"), func.count().label("n")).group_by(column)
+        return {row["key"]: row["n"] for row in self._rows(query)}
+
+    def _rows(self, query: Executable) -> list[dict[str, Any]]:
+        with self.database.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    # --- what runs report back -------------------------------------------------------------------
+
+    def set_run_state(
+        self,
+        incident_id: str,
+        state: RunState,
+        *,
+        attempt: int | None = None,
+        message: str = "",
+    ) -> None:
+        """Record how a run stands, with an entry in the timeline.
+
+        Saying the same again changes nothing, but for `running`: a run that was interrupted did
+        start again. An attempt older than the incident's is recorded and does not change it.
+
+        Parameters
+        ----------
+        attempt : int, optional
+            Counted from 1; the incident's present one by default.
+        message : str
+            For people; a sentence is made up where it is empty.
+
+        Raises
+        ------
+        NotFoundError
+            No such incident.
+        """
+        now = self.clock()
+        with self.database.write() as connection:
+            current = _attempt(connection, incident_id)
+            attempt = current if attempt is None else attempt
+            before = _run_state(connection, incident_id, attempt)
+            if before == state and state != "running":
+                return
+            _save_run(connection, incident_id, attempt, state, now, message, new=before is None)
+            if attempt >= current:
+                change = {"run_state": state, "attempt": attempt, "updated_at": now}
+                _change(connection, incident_id, **change)
+            again = " again" if before == state else ""
+            note(
+                connection,
+                incident_id,
+                now,
+                _KIND[state],
+                message or f"run {attempt} {_KIND[state]}{again}",
+                attempt=attempt,
+            )
+
+    def set_outcome(
+        self,
+        incident_id: str,
+        *,
+        severity: str | None,
+        verdict: str | None,
+        headline: str | None,
+        incident_type: IncidentType | None = None,
+    ) -> None:
+        """Record a diagnosis' answer; with an entry in the timeline where it is a new one.
+
+        Parameters
+        ----------
+        severity, verdict, headline : str or None
+            As in diagnosis.json: SEV1 to SEV4, the verdict, the answer as one sentence.
+        incident_type : IncidentType, optional
+            Where the investigation found it to be another than the alert said.
+
+        Raises
+        ------
+        NotFoundError
+            No such incident.
+        """
+        outcome = {"severity": severity, "verdict": verdict, "headline": headline}
+        if incident_type is not None:
+            outcome["incident_type"] = incident_type.value
+        now = self.clock()
+        with self.database.write() as connection:
+            columns = [incidents.c[name] for name in outcome]
+            query = select(*columns).where(incidents.c.id == incident_id).with_for_update()
+            before = connection.execute(query).mappings().one_or_none()
+            if before is None:
+                raise _no_incident(incident_id)
+            if dict(before) == outcome:
+                return
+            _change(connection, incident_id, updated_at=now, **outcome)
+            words = headline or verdict or "no answer"
+            text = f"{severity}: {words}" if severity else words
+            note(connection, incident_id, now, "diagnosed", text, **outcome)
+
+
+def note(
+    connection: Connection,
+    incident_id: str,
+    ts: datetime,
+    kind: TimelineKind,
+    text: str,
+    **data: Any,
+) -> None:
+    """Write one line into an incident's timeline; `data` is what JSON can hold."""
+    row = {"incident_id": incident_id, "ts": ts, "kind": kind, "text": text, "data": data}
+    connection.execute(insert(timeline), row)
+
+
+def _conditions(
+    state: str | None, incident_type: str | None, service: str | None, text: str | None
+) -> list[ColumnElement[bool]]:
+    exact = {"state": state, "incident_type": incident_type, "service": service}
+    found = [incidents.c[name] == str(value) for name, value in exact.items() if value is not None]
+    if text:
+        places = (incidents.c.id, incidents.c.title, incidents.c.service, incidents.c.headline)
+        found.append(or_(*(place.icontains(text, autoescape=True) for place in places)))
+    return found
+
+
+def _attempt(connection: Connection, incident_id: str) -> int:
+    # Locked, so that two services do not both decide on what they read (SQLite has one writer).
+    found = connection.scalar(
+        select(incidents.c.attempt).where(incidents.c.id == incident_id).with_for_update()
+    )
+    if found is None:
+        raise _no_incident(incident_id)
+    return int(found)
+
+
+def _no_incident(incident_id: str) -> NotFoundError:
+    return NotFoundError(f"no incident {incident_id!r}", "list them: triagebook incidents")
+
+
+def _run_state(connection: Connection, incident_id: str, attempt: int) -> str | None:
+    return connection.scalar(
+        select(runs.c.state).where(runs.c.incident_id == incident_id, runs.c.attempt == attempt)
+    )
+
+
+def _save_run(
+    connection: Connection,
+    incident_id: str,
+    attempt: int,
+    state: RunState,
+    now: datetime,
+    message: str,
+    *,
+    new: bool,
+) -> None:
+    if new:
+        first = {"incident_id": incident_id, "attempt": attempt, "state": state, "queued_at": now}
+        connection.execute(insert(runs), first)
+    values: dict[str, Any] = {"state": state, "message": message or None}
+    if state == "running":
+        values |= {"started_at": now, "ended_at": None}
+    elif state in {"published", "failed"}:
+        values["ended_at"] = now
+    connection.execute(
+        update(runs)
+        .where(runs.c.incident_id == incident_id, runs.c.attempt == attempt)
+        .values(**values)
+    )
+
+
+def _change(connection: Connection, incident_id: str, **values: Any) -> None:
+    connection.execute(update(incidents).where(incidents.c.id == incident_id).values(**values))

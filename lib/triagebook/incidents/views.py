@@ -1,0 +1,118 @@
+"""What the store gives out: frozen, JSON-friendly pictures of its rows."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from triagebook.core.models import Alert, IncidentType
+from triagebook.core.times import Utc
+
+DeliveryStatus = Literal["stored", "processed", "quarantined"]
+"""`stored`: kept, not yet read. `quarantined`: authenticated, but not understood."""
+
+IncidentState = Literal["open", "acknowledged", "mitigated", "resolved", "reviewed"]
+
+RunState = Literal["queued", "running", "published", "failed"]
+
+TimelineKind = Literal[
+    "received",  # the alert that opened the incident
+    "joined",  # a further alert of the same delivery or group
+    "cleared",  # one of several alerts is over
+    "resolved",  # the last one is over
+    "queued",
+    "started",
+    "diagnosed",
+    "published",
+    "failed",
+]
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the view as what `json.dumps` takes: times in ISO 8601 with Z."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class IncidentView(_View):
+    """An incident.
+
+    `alert` is the alert that opened it, with the incident type and service that the routes gave
+    it. `severity`, `verdict` and `headline` are null until a run has an answer. `attempt` counts
+    runs from 1 and names the folder of the latest. `delivery_id` is null for one opened by hand.
+    """
+
+    id: str
+    incident_type: IncidentType
+    service: str | None
+    title: str
+    state: IncidentState
+    severity: str | None = None
+    verdict: str | None = None
+    headline: str | None = None
+    opened_at: Utc
+    updated_at: Utc
+    resolved_at: Utc | None = None
+    run_state: RunState
+    attempt: int
+    runbook: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    alert: Alert
+    delivery_id: str | None = None
+
+
+class TimelineEntry(_View):
+    """One line of an incident's timeline."""
+
+    incident_id: str
+    ts: Utc
+    kind: TimelineKind
+    text: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class AlertView(_View):
+    """One alert of one delivery; without an incident it is a `resolved` that nothing waited for."""
+
+    id: int
+    delivery_id: str | None
+    incident_id: str | None
+    received_at: Utc
+    alert: Alert
+
+
+class RunView(_View):
+    """One execution of an incident's runbook."""
+
+    incident_id: str
+    attempt: int
+    state: RunState
+    queued_at: Utc
+    started_at: Utc | None = None
+    ended_at: Utc | None = None
+    message: str | None = None
+
+
+class DeliveryView(_View):
+    """A body that a sender posted. `preview` is its start as text, with what is no UTF-8 replaced."""
+
+    id: str
+    sender: str
+    received_at: Utc
+    headers: dict[str, str]
+    status: DeliveryStatus
+    why: str | None = None
+    body_bytes: int
+    body_sha256: str
+    preview: str = ""
+
+
+class Counts(_View):
+    """How many of each there are; a state that nothing is in is missing."""
+
+    incidents_by_state: dict[str, int]
+    runs_by_state: dict[str, int]
+    deliveries_by_status: dict[str, int]

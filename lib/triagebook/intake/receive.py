@@ -1,0 +1,229 @@
+"""Receive a delivery: authenticate, keep it, answer; then parse it and open incidents."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict
+
+from triagebook.core.errors import (
+    IntakeUnavailableError,
+    NotAuthenticatedError,
+    NotUnderstoodError,
+    RegistryError,
+    SettingsError,
+    StoreError,
+    TooLargeError,
+    UnknownSenderError,
+)
+from triagebook.core.settings import IntakeSettings
+from triagebook.incidents.lifecycle import Applied, apply_delivery, outcome_of
+from triagebook.incidents.routes import route
+from triagebook.incidents.views import DeliveryStatus
+from triagebook.intake.sender import SENDERS, Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from triagebook.core.models import Alert
+    from triagebook.core.settings import Settings
+    from triagebook.incidents.routes import Route
+    from triagebook.incidents.store import Store
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST_WHY = 500  # characters; a reason may quote the body
+
+
+class Receipt(BaseModel):
+    """The answer to a delivery: it is kept.
+
+    `status` says how far it got: `processed`, `quarantined` with `why`, or `stored` where the
+    database failed after keeping it (it is processed with the next delivery, or at the next
+    start). `opened` are the incidents it opened; `incidents` are all that its alerts belong to.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delivery_id: str
+    status: DeliveryStatus
+    why: str | None = None
+    opened: list[str] = []
+    incidents: list[str] = []
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the receipt as what `json.dumps` takes."""
+        return self.model_dump(mode="json")
+
+
+class Intake:
+    """The door for alerts. Safe to use from many threads.
+
+    Parameters
+    ----------
+    store : Store
+    settings : Settings
+    root : Path
+        The home folder.
+    on_incident : callable
+        Called with the id of each new incident, after it is kept. What it raises is logged; the
+        incident's run stays `queued`, and the sweep at the next start takes it up. Deliveries wait
+        while it runs, so it must be quick and must not post one itself.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        root: Path,
+        on_incident: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._root = root
+        self._on_incident = on_incident
+        SENDERS.names()  # a broken plug-in stops the service here, not its first delivery
+        # Deliveries are processed in the order of arrival: a `resolved` that overtook its
+        # `firing` would leave an incident open for ever.
+        self._in_order = threading.Lock()
+
+    def accept(self, sender: str, headers: Mapping[str, str], body: bytes) -> Receipt:
+        """Take a delivery; once this returns, it is on the disk.
+
+        Raises
+        ------
+        UnknownSenderError
+            No such sender (404).
+        TooLargeError
+            More than `server.max_body_bytes` (413).
+        NotAuthenticatedError
+            The sender did not prove who it is (401).
+        IntakeUnavailableError
+            A secret or the database cannot be had; nothing was kept, send it again (503).
+        """
+        plugin = _sender(sender)
+        most = self._settings.server.max_body_bytes
+        if len(body) > most:
+            raise TooLargeError(
+                f"the body has {len(body)} bytes, at most {most} are taken",
+                "let the sender group fewer alerts (Alertmanager: max_alerts), "
+                "or raise server.max_body_bytes",
+            )
+        lower = {name.lower(): value for name, value in headers.items()}
+        self._authenticate(sender, plugin, lower, body)
+        try:
+            delivery = self._store.deliveries.add(sender, lower, body)
+        except StoreError as error:
+            raise IntakeUnavailableError(
+                f"the delivery could not be kept: {error.message}", error.hint
+            ) from error
+        try:
+            self._process_stored()
+            return self._receipt(delivery)
+        except StoreError:
+            _log.exception("delivery_not_processed_yet", delivery=delivery)
+            return Receipt(delivery_id=delivery, status="stored")
+
+    def replay_stored(self) -> list[str]:
+        """Process what a crash left stored and not processed; returns those deliveries' ids.
+
+        Called once at start. Nothing is processed twice.
+        """
+        return self._process_stored()
+
+    def _authenticate(
+        self, name: str, plugin: Sender, headers: Mapping[str, str], body: bytes
+    ) -> None:
+        settings = self._settings.intake.get(name, IntakeSettings())
+        if settings.token is None and settings.password is None and settings.user is None:
+            if not is_loopback(self._settings.server.host):
+                raise NotAuthenticatedError(
+                    f"{name} has no token and no password configured, and the service listens on "
+                    f"{self._settings.server.host}, where others can reach it",
+                    f"name a secret under [intake.{name}] in triagebook.toml",
+                )
+            return
+        try:
+            plugin.authenticate(headers, body, settings, self._root)
+        except SettingsError as error:
+            _log.exception("intake_secret_missing", sender=name)
+            # 503 and not 401: senders try again, and the alert is there once the secret is.
+            raise IntakeUnavailableError(
+                f"the secret of {name} cannot be read on this side",
+                "the service's log says which; start it again with the secret in place",
+            ) from error
+
+    def _receipt(self, delivery: str) -> Receipt:
+        view = self._store.deliveries.get(delivery)
+        if view is None:
+            raise StoreError(f"the delivery {delivery!r} is gone from the store")
+        applied = outcome_of(self._store, delivery)
+        return Receipt(
+            delivery_id=delivery,
+            status=view.status,
+            why=view.why,
+            opened=applied.opened,
+            incidents=applied.incidents,
+        )
+
+    def _process_stored(self) -> list[str]:
+        with self._in_order:
+            waiting = self._store.deliveries.stored()
+            for delivery in waiting:
+                self._process(delivery)
+        return waiting
+
+    def _process(self, delivery: str) -> None:
+        view = self._store.deliveries.get(delivery)
+        if view is None or view.status != "stored":
+            return
+        try:
+            alerts = _sender(view.sender).parse(self._store.deliveries.body(delivery))
+            applied = apply_delivery(self._store, delivery, alerts, self._route)
+        except StoreError:
+            raise
+        except (NotUnderstoodError, UnknownSenderError) as error:
+            self._quarantine(delivery, error.message)
+        except Exception as error:  # noqa: BLE001 - one body must not stop those behind it
+            # A mistake in a sender's plug-in, or a value that no test thought of: kept and shown.
+            _log.exception("delivery_broke_its_parser", delivery=delivery, sender=view.sender)
+            self._quarantine(delivery, f"{type(error).__name__} while reading it: {error}")
+        else:
+            self._tell(applied)
+
+    def _route(self, alert: Alert) -> Route:
+        return route(alert, self._settings, self._root)
+
+    def _quarantine(self, delivery: str, why: str) -> None:
+        plain = why.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+        plain = plain if len(plain) <= _LONGEST_WHY else plain[:_LONGEST_WHY] + "…"
+        self._store.deliveries.quarantine(delivery, plain)
+        _log.warning("delivery_quarantined", delivery=delivery, why=plain)
+
+    def _tell(self, applied: Applied | None) -> None:
+        for incident in applied.opened if applied else []:
+            try:
+                self._on_incident(incident)
+            except Exception:  # noqa: BLE001 - the incident is kept, whatever the queue says
+                _log.exception("incident_not_announced", incident=incident)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address: localhost, 127.0.0.0/8 or ::1."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _sender(name: str) -> Sender:
+    try:
+        return SENDERS.get(name)()
+    except RegistryError as error:
+        raise UnknownSenderError(error.message, error.hint) from error

@@ -1,0 +1,1 @@
+"""Run runbooks: queue, runner process, papermill engine, supervision, publishing."""

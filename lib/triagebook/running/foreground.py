@@ -1,0 +1,116 @@
+"""Run a runbook now, in the foreground, without a queue: what `triagebook run` does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from triagebook.core.errors import RunError
+from triagebook.core.models import Alert, IncidentType, RunRequest
+from triagebook.core.paths import Home, runbook_path
+from triagebook.running.attempt import Attempt, RunResult, attempts
+from triagebook.running.parameters import check_parameters, declared_names
+from triagebook.running.progress import ProgressLog
+from triagebook.running.publish import publish
+from triagebook.running.runbook import load_runbook, own_runbooks
+from triagebook.running.supervise import execute_attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from triagebook.core.models import Progress
+    from triagebook.core.settings import Settings
+
+
+@dataclass(frozen=True)
+class ForegroundRun:
+    """A finished run: its folder, the attempt's number, and what came of it."""
+
+    folder: Path
+    attempt: int
+    result: RunResult
+
+
+def run_now(
+    home: Home,
+    settings: Settings,
+    *,
+    incident_id: str,
+    alert: Alert,
+    incident_type: IncidentType | None = None,
+    service: str | None = None,
+    runbook: str | None = None,
+    parameters: dict[str, Any] | None = None,
+    bundle: Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> ForegroundRun:
+    """Execute a runbook and publish it in `runs/<incident_id>/`.
+
+    Parameters
+    ----------
+    home : Home
+        Where runs lie.
+    settings : Settings
+        `server.deadline` and `server.notebooks` count.
+    incident_id : str
+        Names the run's folder; an earlier run of that name is kept aside.
+    alert : Alert
+        What the investigation is about.
+    incident_type, service : optional
+        By default the alert's.
+    runbook : str, optional
+        By default the one of the incident type, else `generic`.
+    parameters : dict, optional
+        Only what the runbook declares.
+    bundle : Path, optional
+        An evidence folder, copied into the run before it starts.
+    on_progress : callable, optional
+        Gets each line of progress while the notebook runs.
+
+    Raises
+    ------
+    BadParameterError
+        A name that the runbook does not declare, or a value that cannot be passed.
+    RunbookNotFoundError
+        No such runbook.
+    RunError
+        There is no notebook to publish; the message says why.
+    """
+    kind = incident_type or alert.incident_type
+    notebooks = own_runbooks(home, settings)
+    name = runbook or (kind.value if runbook_path(kind.value, notebooks) else "generic")
+    run_dir = home.run_dir(incident_id)
+    number = max(attempts(run_dir), default=0) + 1
+    attempt = Attempt(home.attempt_dir(incident_id, number))
+    request = RunRequest(
+        incident_id=incident_id,
+        incident_type=kind,
+        service=service or alert.service,
+        runbook=name,
+        alert=alert,
+        home=str(home.root.resolve()),
+        attempt=number,
+        parameters=parameters or {},
+        deadline_s=settings.server.deadline,
+    )
+    _check(request, notebooks)
+    attempt.prepare(request, notebooks=notebooks, bundle=bundle)
+    result = execute_attempt(attempt, on_progress=on_progress)
+    if result.status != "executed":
+        raise RunError(
+            f"the runbook {name!r} gave no notebook: {result.message}",
+            f"see the logs in {attempt.folder}",
+            folder=str(attempt.folder),
+        )
+    publish(run_dir, number)
+    line = ProgressLog(attempt.folder).add("published")
+    if on_progress is not None:
+        on_progress(line)
+    return ForegroundRun(run_dir, number, result)
+
+
+def _check(request: RunRequest, notebooks: Path | None) -> None:
+    source = runbook_path(request.runbook, notebooks)
+    if source is not None and request.parameters:
+        check_parameters(request.parameters, declared_names(load_runbook(source)), request.runbook)

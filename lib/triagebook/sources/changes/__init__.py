@@ -1,0 +1,12 @@
+"""The registry of changes sources; each module of this folder is one system."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from triagebook.core.registry import Registry
+
+if TYPE_CHECKING:
+    from triagebook.sources.base import Source
+
+CHANGES: Registry[type[Source]] = Registry("changes source", __name__, __name__)

@@ -1,0 +1,12 @@
+"""The registry of logs sources; each module of this folder is one system."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from triagebook.core.registry import Registry
+
+if TYPE_CHECKING:
+    from triagebook.sources.base import Source
+
+LOGS: Registry[type[Source]] = Registry("logs source", __name__, __name__)

@@ -1,0 +1,12 @@
+"""The registry of metrics sources; each module of this folder is one system."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from triagebook.core.registry import Registry
+
+if TYPE_CHECKING:
+    from triagebook.sources.base import Source
+
+METRICS: Registry[type[Source]] = Registry("metrics source", __name__, __name__)

@@ -1,0 +1,158 @@
+"""A diagnosis as the page says it: the lead, the facts, the reasons, what was and was not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from triagebook.web.wording import SHARES, clean, number, quantity
+
+if TYPE_CHECKING:
+    from triagebook.core.models import Diagnosis, Finding, Hypothesis, Impact, LedgerEntry
+
+_UNITS = {"metrics": "samples", "logs": "lines", "tables": "rows"}
+_SEEN = {"ok", "empty"}
+_LIKELY = 0.2
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One finding's statement, and the report's cell that shows it."""
+
+    text: str
+    cell: str | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A hypothesis with what speaks for and against it."""
+
+    share: str
+    percent: float
+    title: str
+    mechanism: str
+    pro: list[Reason]
+    contra: list[Reason]
+    dim: bool
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A pull of the ledger; `kind` is "", "miss" or "off"; `hint` tells the whole story."""
+
+    text: str
+    kind: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A label, a value, and what stands behind it in small."""
+
+    label: str
+    value: str
+    small: str
+    how: str = ""
+
+
+def lead(diagnosis: Diagnosis) -> tuple[str, str]:
+    """Return the answer's core and the rest of it."""
+    first = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
+    summary = clean(diagnosis.summary).strip()
+    head = clean(first.headline).strip() if first else ""
+    if diagnosis.verdict == "inconclusive":
+        head = "No cause is sure enough yet."
+    elif diagnosis.verdict == "healthy" and not head:
+        head = "Nothing is broken."
+    if not head:
+        return summary or "There is no answer in words; the reasons are below.", ""
+    rest = summary.removeprefix(head).strip()
+    return head, "" if rest == head else rest
+
+
+def facts(diagnosis: Diagnosis, most: int = 3) -> list[Fact]:
+    """Return the figures people ask for; since and next are the page's own."""
+    return [_fact(impact) for impact in diagnosis.impact[:most]]
+
+
+def _fact(impact: Impact) -> Fact:
+    small = ""
+    if impact.low is not None and impact.high is not None:
+        low, high = number(impact.low, impact.unit), number(impact.high, impact.unit)
+        small = f"({low} to {high})"
+    what, unit = clean(impact.what), clean(impact.unit)
+    # "predictions likely wrong: 18,200 predictions" says it twice.
+    bare = unit not in SHARES and unit.lower() in what.lower().split()
+    value = number(impact.value) if bare else quantity(impact.value, impact.unit)
+    return Fact(what, value, small, clean(impact.how))
+
+
+def reasons(diagnosis: Diagnosis) -> list[Row]:
+    """Return the hypotheses in their order, each with its findings in words."""
+    known = {finding.id: finding for finding in diagnosis.findings}
+    return [
+        _row(hypothesis, known, dim=position > 0 and hypothesis.confidence < _LIKELY)
+        for position, hypothesis in enumerate(diagnosis.hypotheses)
+    ]
+
+
+def _row(hypothesis: Hypothesis, known: dict[str, Finding], *, dim: bool) -> Row:
+    return Row(
+        share=f"{hypothesis.confidence:.2f}",
+        percent=round(hypothesis.confidence * 100, 1),
+        title=clean(hypothesis.title or f"{hypothesis.cause} at {hypothesis.locus}"),
+        mechanism=clean(hypothesis.mechanism),
+        pro=[_reason(name, known) for name in hypothesis.for_],
+        contra=[_reason(name, known) for name in hypothesis.against],
+        dim=dim,
+    )
+
+
+def _reason(name: str, known: dict[str, Finding]) -> Reason:
+    finding = known.get(name)
+    if finding is None:
+        return Reason(f"{clean(name)} (its finding is missing)", None, "unknown")
+    return Reason(clean(finding.statement), finding.cell, finding.verdict)
+
+
+def chips(ledger: list[LedgerEntry]) -> list[Chip]:
+    """Return what was looked at, then what could not be seen, then what was never set up."""
+    seen = [_seen(entry) for entry in ledger if entry.status in _SEEN]
+    missed = [entry for entry in ledger if entry.status not in {*_SEEN, "not_configured"}]
+    absent = [entry for entry in ledger if entry.status == "not_configured"]
+    lost = [
+        Chip(f"{clean(source)}: {_why(entries[0])}", "miss", "\n".join(map(_story, entries)))
+        for source, entries in (
+            (source, list(group))
+            for source, group in groupby(missed, key=lambda entry: entry.source)
+        )
+    ]
+    if not absent:
+        return [*seen, *lost]
+    names = ", ".join(dict.fromkeys(clean(entry.source) for entry in absent))
+    return [
+        *seen,
+        *lost,
+        Chip(f"not set up: {names}", "off", "\n".join(_story(entry) for entry in absent)),
+    ]
+
+
+def _seen(entry: LedgerEntry) -> Chip:
+    name = clean(entry.source)
+    if entry.status == "empty" or entry.rows == 0:
+        return Chip(f"{name}: nothing there", "", _story(entry))
+    rows = "" if entry.rows is None else f" {entry.rows:,} {_UNITS.get(entry.kind, '')}".rstrip()
+    return Chip(f"{name}{rows}", "", _story(entry))
+
+
+def _why(entry: LedgerEntry) -> str:
+    why = clean(entry.why or entry.status).strip()
+    return why if len(why) <= 90 else f"{why[:87]}…"
+
+
+def _story(entry: LedgerEntry) -> str:
+    took = f", {entry.took_s:.2f} s" if entry.took_s is not None else ""
+    why = f": {clean(entry.why)}" if entry.why else ""
+    return f"{entry.id} {clean(entry.source)} {entry.status}{took}{why}"

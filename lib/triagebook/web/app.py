@@ -1,0 +1,111 @@
+"""Put the service together: store, intake, queue, routes, and their opening and closing."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+import triagebook
+from triagebook.incidents.store import Store
+from triagebook.intake.receive import Intake
+from triagebook.web import api, files, intake_routes, operations, pages, problems
+from triagebook.web.context import Context, Queue
+from triagebook.web.metrics import Metrics
+from triagebook.web.security import KnownHosts, SecurityHeaders
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from triagebook.core.paths import Home
+    from triagebook.core.settings import Settings
+
+
+def create_app(
+    home: Home, settings: Settings, *, queue: Queue | None = None, store: Store | None = None
+) -> FastAPI:
+    """Return the service as an ASGI application.
+
+    Parameters
+    ----------
+    home : Home
+        Where state and runs lie.
+    settings : Settings
+        triagebook.toml.
+    queue : Queue, optional
+        Executes runs; by default a `RunQueue` of this home. Launched and closed by the lifespan.
+    store : Store, optional
+        By default the home's own, opened and closed by the lifespan. One that is given stays open.
+
+    Returns
+    -------
+    FastAPI
+        `app.state.context` is there between start and end of its lifespan.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            here = await run_in_threadpool(_open, home, settings, queue, store)
+        except Exception as error:
+            # The server would only log it; serve() raises it for whoever started us.
+            app.state.failure = error
+            raise
+        app.state.context = here
+        try:
+            yield
+        finally:
+            here.stopping.set()
+            await run_in_threadpool(here.queue.close)
+            if store is None:
+                await run_in_threadpool(here.store.close)
+
+    app = FastAPI(
+        title="triagebook",
+        version=triagebook.__version__,
+        summary="When an alert about an ML pipeline fires, the investigation is already written.",
+        lifespan=lifespan,
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
+    for routes in (intake_routes, api, files, operations, pages):
+        app.include_router(routes.router)
+    problems.install(app)
+    # The last one added is the outermost.
+    app.add_middleware(KnownHosts, server=settings.server)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _open(home: Home, settings: Settings, queue: Queue | None, store: Store | None) -> Context:
+    opened = store or Store.open(home)
+    try:
+        works = queue or _queue(home, settings, opened)
+
+        def ask(incident_id: str) -> None:
+            works.enqueue(incident_id)
+
+        intake = Intake(opened, settings, home.root, ask)
+        here = Context(home, settings, opened, intake, works, Metrics(opened.counts))
+        works.launch()
+        try:
+            # What was stored and not yet read when the service ended.
+            intake.replay_stored()
+        except BaseException:
+            works.close()
+            raise
+    except BaseException:
+        if store is None:
+            opened.close()
+        raise
+    return here
+
+
+def _queue(home: Home, settings: Settings, store: Store) -> Queue:
+    # Here and not above: DBOS takes most of a second to import, and who gives a queue needs none.
+    from triagebook.running.queue import RunQueue  # noqa: PLC0415
+
+    return RunQueue(home, settings, store)

@@ -1,0 +1,60 @@
+"""What lies in a run's folder, over HTTP: the report for a frame, everything else to download."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, Response, StreamingResponse
+from starlette.background import BackgroundTask
+
+from triagebook.core.errors import NotFoundError
+from triagebook.web.context import Here  # noqa: TC001 - FastAPI reads it at run time
+from triagebook.web.folder import EVIDENCE, FILES
+from triagebook.web.security import FILE_POLICY, REPORT_POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
+router = APIRouter(tags=["files"])
+
+
+@router.get("/incidents/{incident_id}/report", response_class=Response)
+def report(incident_id: str, here: Here) -> Response:
+    """Return the report, under a policy that lets nothing in it run or load."""
+    path = here.folder(here.incident(incident_id)).file("report.html")
+    if path is None:
+        raise NotFoundError(
+            f"there is no report of {incident_id} yet", "it appears when the notebook is finished"
+        )
+    headers = {"Content-Security-Policy": REPORT_POLICY, "X-Frame-Options": "SAMEORIGIN"}
+    return FileResponse(path, media_type=FILES["report.html"], headers=headers)
+
+
+@router.get("/incidents/{incident_id}/files/{name}", response_class=Response)
+def file(incident_id: str, name: str, here: Here) -> Response:
+    """Download a file of the run: the notebook, the report, the diagnosis, the evidence."""
+    folder = here.folder(here.incident(incident_id))
+    headers = {"Content-Security-Policy": FILE_POLICY}
+    if name == EVIDENCE and EVIDENCE in folder.files():
+        archive = folder.evidence_zip()
+        headers["Content-Disposition"] = f'attachment; filename="{incident_id}-{EVIDENCE}"'
+        return StreamingResponse(
+            _chunks(archive),
+            media_type="application/zip",
+            headers=headers,
+            background=BackgroundTask(archive.close),
+        )
+    path = folder.file(name)
+    if path is None:
+        known = ", ".join([*FILES, EVIDENCE])
+        raise NotFoundError(f"there is no such file of {incident_id}", f"there can be: {known}")
+    return FileResponse(
+        path, media_type=FILES[name], filename=f"{incident_id}-{name}", headers=headers
+    )
+
+
+def _chunks(stream: IO[bytes], size: int = 262_144) -> Iterator[bytes]:
+    while chunk := stream.read(size):
+        yield chunk

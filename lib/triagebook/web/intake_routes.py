@@ -1,0 +1,86 @@
+"""POST /intake/{sender}: an alert comes in; 202 once it is durably stored, and never a 500."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from triagebook.core.errors import NotAuthenticatedError, TooLargeError, UnknownSenderError
+from triagebook.intake.receive import Receipt
+from triagebook.intake.sender import SENDERS
+from triagebook.web.context import Context, Here  # noqa: TC001 - FastAPI reads it at run time
+from triagebook.web.limits import TooSlowError, read_body
+from triagebook.web.schemas import Problem
+
+router = APIRouter(tags=["intake"])
+_log = structlog.get_logger(__name__)
+
+_RETRY_AFTER_S = 5
+_CHALLENGE = 'Bearer realm="triagebook", Basic realm="triagebook", charset="UTF-8"'
+_REFUSALS = {
+    401: "not authenticated",
+    403: "sent by a web page of another origin",
+    404: "no such sender",
+    408: "the body did not arrive in time",
+    413: "the body is too large",
+    503: "not stored; send it again",
+}
+
+
+@router.post(
+    "/intake/{sender}",
+    status_code=202,
+    response_model=Receipt,
+    responses={code: {"model": Problem, "description": text} for code, text in _REFUSALS.items()},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}
+    },
+)
+async def receive(sender: str, request: Request, here: Here) -> JSONResponse:
+    """Take an alert from a sender such as `alertmanager`.
+
+    The body is stored as it is before it is read. A body that is not understood is kept in
+    quarantine and answered 202 as well: sending it again would change nothing.
+    """
+    started = time.perf_counter()
+    answer, label = await _receive(sender, request, here)
+    # A made-up sender must not become a label: the number of labels has to stay small.
+    known = sender if sender in SENDERS else "unknown"
+    here.metrics.delivered(known, label, time.perf_counter() - started)
+    return answer
+
+
+async def _receive(sender: str, request: Request, here: Context) -> tuple[JSONResponse, str]:
+    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        # A browser says so; no alert sender does. A page out there must not raise our alarms.
+        return _refuse(403, "a web page of another origin cannot post alerts"), "refused"
+    try:
+        body = await read_body(request, here.settings.server.max_body_bytes)
+        receipt = await run_in_threadpool(here.intake.accept, sender, dict(request.headers), body)
+    except TooLargeError as error:
+        return _refuse(413, error.message, error.hint, {"Connection": "close"}), "too_large"
+    except TooSlowError as error:
+        return _refuse(408, error.message, error.hint, {"Connection": "close"}), "too_slow"
+    except NotAuthenticatedError as error:
+        headers = {"WWW-Authenticate": _CHALLENGE}
+        return _refuse(401, error.message, error.hint, headers), "not_authenticated"
+    except UnknownSenderError as error:
+        return _refuse(404, error.message, error.hint), "unknown_sender"
+    except Exception as error:  # noqa: BLE001 - whatever it is, the sender must try again
+        _log.exception("delivery_not_kept", sender=sender, error=type(error).__name__)
+        headers = {"Retry-After": str(_RETRY_AFTER_S)}
+        message = getattr(error, "message", "the delivery could not be kept")
+        hint = getattr(error, "hint", "") or "send it again; the service's log says what is wrong"
+        return _refuse(503, message, hint, headers), "not_kept"
+    return JSONResponse(receipt.as_json(), status_code=202), receipt.status
+
+
+def _refuse(
+    status: int, message: str, hint: str = "", headers: dict[str, str] | None = None
+) -> JSONResponse:
+    problem = Problem(error=message, hint=hint or None)
+    return JSONResponse(problem.model_dump(mode="json"), status_code=status, headers=headers)

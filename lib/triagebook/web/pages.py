@@ -1,0 +1,68 @@
+"""The pages: the list of incidents, one incident, and what could not be understood."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from triagebook.incidents.views import IncidentState  # noqa: TC001 - FastAPI reads it at run time
+from triagebook.web import answer
+from triagebook.web.api import detail
+from triagebook.web.context import Here  # noqa: TC001 - FastAPI reads it at run time
+from triagebook.web.progress import advance
+from triagebook.web.render import page
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+_UNFINISHED = {"queued", "running"}
+
+
+@router.get("/")
+def incident_list(
+    request: Request,
+    here: Here,
+    state: IncidentState | None = None,
+    text: Annotated[str, Query(max_length=200)] = "",
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> HTMLResponse:
+    """Show the incidents, newest first."""
+    found = here.store.incidents(state=state, text=text or None, limit=limit)
+    base = (here.settings.server.public_url or str(request.base_url)).rstrip("/")
+    return page(
+        "list.html.j2",
+        incidents=found,
+        state=state,
+        text=text,
+        limit=limit,
+        quarantined=here.store.counts().deliveries_by_status.get("quarantined", 0),
+        intake=f"{base}/intake/alertmanager",
+        guarded="alertmanager" in here.settings.intake,
+        active=any(incident.run_state in _UNFINISHED for incident in found),
+    )
+
+
+@router.get("/incidents/{incident_id}")
+def incident(incident_id: str, here: Here) -> HTMLResponse:
+    """Show one incident, the answer first."""
+    found = here.incident(incident_id)
+    known = detail(here, found)
+    diagnosis = known.diagnosis
+    return page(
+        "incident.html.j2",
+        incident=known,
+        diagnosis=diagnosis,
+        lead=answer.lead(diagnosis) if diagnosis else None,
+        facts=answer.facts(diagnosis) if diagnosis else [],
+        rows=answer.reasons(diagnosis) if diagnosis else [],
+        chips=answer.chips(diagnosis.ledger) if diagnosis else [],
+        advance=advance(known.progress),
+        active=known.run_state in _UNFINISHED,
+    )
+
+
+@router.get("/quarantine")
+def quarantine(here: Here) -> HTMLResponse:
+    """Show the deliveries that were authenticated but not understood."""
+    return page("quarantine.html.j2", deliveries=here.store.quarantined(limit=100))

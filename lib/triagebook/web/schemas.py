@@ -1,0 +1,77 @@
+"""The shapes that the API answers with."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from triagebook.core.models import Diagnosis, Progress  # noqa: TC001 - pydantic needs them
+from triagebook.core.times import Utc  # noqa: TC001 - pydantic needs it at run time
+from triagebook.incidents.views import (
+    AlertView,
+    DeliveryView,
+    IncidentView,
+    TimelineEntry,
+)
+
+
+class Problem(BaseModel):
+    """What went wrong, and what to do next."""
+
+    error: str
+    hint: str | None = None
+
+
+class Links(BaseModel):
+    """Where to look; null where it is not there yet."""
+
+    page: str
+    events: str
+    report: str | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+
+
+class IncidentList(BaseModel):
+    """Incidents, newest first."""
+
+    incidents: list[IncidentView]
+    count: int
+
+
+class IncidentDetail(IncidentView):
+    """An incident with all that is known of it.
+
+    `diagnosis` has the shape `triagebook/diagnosis/1`; it is there before the run is published, as
+    soon as the notebook has written it, and then `early` is true.
+    """
+
+    received_at: Utc | None = None
+    started_at: Utc | None = None
+    published_at: Utc | None = None
+    alerts: list[AlertView]
+    diagnosis: Diagnosis | None = None
+    early: bool = False
+    trouble: str | None = None
+    timeline: list[TimelineEntry]
+    progress: list[Progress]
+    links: Links
+
+
+class AlertList(BaseModel):
+    """Alerts, newest first."""
+
+    alerts: list[AlertView]
+    count: int
+
+
+class QuarantineList(BaseModel):
+    """Deliveries that were authenticated but not understood, newest first."""
+
+    deliveries: list[DeliveryView]
+    count: int
+
+
+class Ready(BaseModel):
+    """Whether the service can take and execute work; `checks` says of each part ok or why not."""
+
+    ready: bool
+    checks: dict[str, str]

@@ -1,0 +1,59 @@
+"""What holds for every test: no skipping in CI, nothing of the developer's own settings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A test that is skipped in CI tests nothing and nobody notices. Only what a Linux machine cannot
+# have may skip there; a reason must begin with one of these.
+ALLOWED_SKIPS_IN_CI = ("macOS only:",)
+
+# Before anything is imported: evidently must not call home, matplotlib must not look for a screen.
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI", "").lower() in {"true", "1"}
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    # An expected failure is reported as skipped as well, but it did run.
+    if not report.skipped or hasattr(report, "wasxfail") or not _in_ci():
+        return
+    where = report.longrepr
+    reason = where[2] if isinstance(where, tuple) else str(where)
+    reason = reason.removeprefix("Skipped: ")
+    if not reason.startswith(ALLOWED_SKIPS_IN_CI):
+        report.outcome = "failed"
+        report.longrepr = (
+            f"skipped in CI, where nothing may skip: {reason}\n"
+            "Install what it needs (.ci/run does), or begin the reason with one of: "
+            f"{', '.join(ALLOWED_SKIPS_IN_CI)}"
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TRIAGEBOOK_")]:
+        monkeypatch.delenv(name)

@@ -1,0 +1,118 @@
+"""The service as a child: it answers, and it is gone however its parent ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.unit.cli.samples import write_home
+from triagebook.cli.service_process import ServiceProcess, free_or
+from triagebook.core.errors import TriagebookError
+from triagebook.core.paths import Home
+
+PARENT = """
+import sys
+from pathlib import Path
+from triagebook.cli.service_process import ServiceProcess, end_on_signals
+from triagebook.core.paths import Home
+end_on_signals()
+with ServiceProcess(Home(Path(sys.argv[1])), 0) as service:
+    print(service.pid, service.url, flush=True)
+    service.wait()
+"""
+
+
+@pytest.fixture
+def home(tmp_path) -> Home:
+    return Home(write_home(tmp_path / "home"))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie answers to signals; in a container nobody may collect it.
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_until_gone(pid: int, limit_s: float = 20) -> bool:
+    deadline = time.monotonic() + limit_s
+    while is_alive(pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_answers_inside_the_block_and_is_gone_after_it(home):
+    with ServiceProcess(home, 0) as service:
+        pid = service.pid
+        assert httpx.get(f"{service.url}/healthz", trust_env=False).text == "ok\n"
+    assert not is_alive(pid)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{service.url}/healthz", trust_env=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_is_gone_however_its_parent_ends(home, number, code):
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, home.root],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        pid, url = parent.stdout.readline().split()
+        assert httpx.get(f"{url}/readyz", trust_env=False).json()["ready"]
+        parent.send_signal(number)
+        ended = parent.wait(20)
+    # An interrupt that nobody handles ends Python by the signal itself.
+    assert ended in {code, -number}
+    assert wait_until_gone(int(pid))
+
+
+def test_a_service_that_does_not_start_says_why(home):
+    home.config.write_text("[server]\nprot = 1\n")
+    with pytest.raises(TriagebookError, match="did not start") as caught, ServiceProcess(home, 0):
+        pass
+    assert "did you mean 'port'?" in caught.value.message
+    assert str(home.state / "service.log") in caught.value.hint
+
+
+def test_a_service_that_dies_ends_the_wait_with_its_last_lines(home):
+    with ServiceProcess(home, 0) as service:
+        os.kill(service.pid, signal.SIGKILL)
+        with pytest.raises(TriagebookError, match="ended with exit code -9"):
+            service.wait()
+
+
+def test_taken_port_falls_back_to_any():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_or(port) == 0
+    assert free_or(port) == port
+
+
+def test_two_services_on_one_home_are_refused_with_a_reason(home):
+    with (
+        ServiceProcess(home, 0),
+        pytest.raises(TriagebookError, match="did not start"),
+        ServiceProcess(home, 0),
+    ):
+        pass

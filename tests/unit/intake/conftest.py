@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from triagebook.core.settings import Settings
+from triagebook.incidents.store import Store
+from triagebook.intake.receive import Intake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(f"sqlite:///{tmp_path / 'store.db'}") as opened:
+        yield opened
+
+
+@pytest.fixture
+def told() -> list[str]:
+    """Collect the incidents that the intake announced."""
+    return []
+
+
+@pytest.fixture
+def make_intake(store: Store, tmp_path: Path, told: list[str]) -> Callable[..., Intake]:
+    def make(on_incident: Callable[[str], None] = told.append, **settings: object) -> Intake:
+        known = {"service": [{"name": "flight-delay"}], **settings}
+        return Intake(store, Settings(**known), tmp_path, on_incident)
+
+    return make
+
+
+@pytest.fixture
+def intake(make_intake: Callable[..., Intake]) -> Intake:
+    return make_intake()
