@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # A test that is skipped in CI tests nothing and nobody notices. Only what a Linux machine cannot
 # have may skip there; a reason must begin with one of these.
@@ -57,3 +59,17 @@ def pytest_make_collect_report() -> Iterator[None]:
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("TRIAGEBOOK_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def world_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache for `flight_delay.build` that holds the faulty world; shared by all workers."""
+    from triagebook.drills.worlds import flight_delay  # noqa: PLC0415 - few tests need it
+
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "world-cache"
+    # Building takes all of a core for ten seconds: the second worker waits instead of doing it too.
+    with cache.with_name("world-cache.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        flight_delay.build(tmp_path_factory.mktemp("world"), cache=cache)
+    return cache

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import warnings
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +23,12 @@ from triagebook.evidence.collect import collect
 from triagebook.evidence.windows import windows_for
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from triagebook.charts._style import Drawn
     from triagebook.core.models import Finding
     from triagebook.diagnosis.context import Context
+    from triagebook.diagnosis.spec import Section
 
 __all__ = ["Run", "open_run"]
 
@@ -49,7 +51,12 @@ class Run:
     """
 
     def __init__(
-        self, bundle: Bundle, diagnosis: Diagnosis, context: Context, folder: Path, settings: Settings | None
+        self,
+        bundle: Bundle,
+        diagnosis: Diagnosis,
+        context: Context,
+        folder: Path,
+        settings: Settings | None,
     ) -> None:
         self.bundle = bundle
         self.diagnosis = diagnosis
@@ -72,13 +79,20 @@ class Run:
         _glue("severity", d.severity.level)
         _glue("summary", d.summary)
         _glue("onset", iso(d.onset.at) if d.onset else None)
-        _glue("hypotheses", [
-            {"cause": h.cause, "locus": h.locus, "confidence": h.confidence} for h in d.hypotheses
-        ])
+        _glue(
+            "hypotheses",
+            [
+                {"cause": h.cause, "locus": h.locus, "confidence": h.confidence}
+                for h in d.hypotheses
+            ],
+        )
         _glue("none_of_these", d.none_of_these)
         _glue("impact", [{"what": i.what, "value": i.value, "unit": i.unit} for i in d.impact])
         bad = [f for f in d.findings if f.verdict == "bad"]
-        _glue("bad_findings", [{"check": f.check, "locus": f.locus, "statement": f.statement} for f in bad])
+        _glue(
+            "bad_findings",
+            [{"check": f.check, "locus": f.locus, "statement": f.statement} for f in bad],
+        )
         _tell("answer", d.summary)
 
     def severity(self) -> None:
@@ -94,8 +108,8 @@ class Run:
 
         A chart that cannot be drawn costs itself; the findings are shown all the same.
         """
-        section = self.spec.section(section_id)
-        found = [f for f in self.diagnosis.findings if f.cell == section_id]
+        section = self._section(section_id)
+        found = [f for f in self.diagnosis.findings if f.check in section.checks]
         out = ""
         if section.chart is not None:
             out += self._chart(section.chart, section_id, section.how)
@@ -138,11 +152,16 @@ class Run:
 
     def similar(self) -> None:
         """Show earlier incidents of the same service with the same cause or locus."""
-        _show(section_display.similar(self.diagnosis, _runs_folder(self.folder)), "similar incidents")
+        _show(
+            section_display.similar(self.diagnosis, _runs_folder(self.folder)), "similar incidents"
+        )
 
     def postmortem(self) -> None:
         """Show the facts of the postmortem; the `human` cells below it ask for judgement."""
-        _show(section_display.postmortem(self.diagnosis, {"notebook executed": iso(now_utc())}), "postmortem")
+        _show(
+            section_display.postmortem(self.diagnosis, {"notebook executed": iso(now_utc())}),
+            "postmortem",
+        )
 
     def ledger(self) -> None:
         """Show every pull with its status."""
@@ -154,6 +173,18 @@ class Run:
 
     # --- parts -----------------------------------------------------------------------------------
 
+    def _section(self, section_id: str) -> Section:
+        """Find a section in the run's own spec, else in the generic one.
+
+        A runbook may serve an alert of another type: the checks are the alert's, the words its own.
+        """
+        known = {s.id: s for s in (*spec_for("generic").sections, *self.spec.sections)}
+        if section_id not in known:
+            raise NotFoundError(
+                f"no section is called {section_id!r}", f"there are: {', '.join(sorted(known))}"
+            )
+        return known[section_id]
+
     def _chart(self, name: str, section_id: str, how: str) -> str:
         from triagebook.charts._style import CHARTS  # noqa: PLC0415
 
@@ -163,19 +194,25 @@ class Run:
             if drawn is None:
                 return root(soft("There is nothing to draw here."))
             return root(soft(text(how)) + self._picture(drawn, slim, section_id))
-        except Exception as error:  # noqa: BLE001 - a chart that fails costs itself and says so
+        except Exception as error:  # a chart that fails costs itself and says so
             logging.getLogger(__name__).warning("chart %s failed", name, exc_info=True)
-            return root(soft(text(f"The chart {name} could not be drawn: {type(error).__name__}: {error}")))
+            return root(
+                soft(text(f"The chart {name} could not be drawn: {type(error).__name__}: {error}"))
+            )
 
     def _picture(self, drawn: Drawn, slim: Drawn | None, section_id: str) -> str:
         wide = png(drawn.figure, _DPI_WIDE)
         save(wide, self.folder / "figures" / f"{section_id}.png")
         narrow = png(slim.figure, _DPI_NARROW) if slim is not None else None
+        if narrow is not None:
+            save(narrow, self.folder / "figures" / f"{section_id}-narrow.png")
         return picture(wide, narrow, drawn.alt)
 
     def _changes(self) -> list[tuple[str, str, str, str]]:
         by_time: dict[datetime, Finding] = {
-            f.since: f for f in self.diagnosis.findings if f.check == "changes.before_onset" and f.since
+            f.since: f
+            for f in self.diagnosis.findings
+            if f.check == "changes.before_onset" and f.since
         }
         start, end = self.bundle.windows.current
         rows = []
@@ -184,7 +221,11 @@ class Run:
                 continue
             finding = by_time.get(change.ts)
             what = change.what + (f" {change.from_ or '?'} → {change.to}" if change.to else "")
-            why = finding.statement.rpartition("): ")[2] if finding and finding.verdict == "ok" else ""
+            why = (
+                finding.statement.rpartition("): ")[2]
+                if finding and finding.verdict == "ok"
+                else ""
+            )
             why = finding.statement if finding and finding.verdict == "bad" else why
             rows.append((iso(change.ts), what, change.by or "", why))
         return rows
@@ -247,10 +288,21 @@ def open_run(
                 "start the notebook in a run's folder, or set TRIAGEBOOK_HOME to the folder of triagebook.toml",
             )
         bundle = _collect(
-            settings, home, request, into, incident_id=incident_id, incident_type=incident_type,
-            service=service, at=at, window_h=window_h, reference_d=reference_d, budget_s=budget_s,
+            settings,
+            home,
+            request,
+            into,
+            incident_id=incident_id,
+            incident_type=incident_type,
+            service=service,
+            at=at,
+            window_h=window_h,
+            reference_d=reference_d,
+            budget_s=budget_s,
         )
-    diagnosis, context = diagnose(bundle, incident_type or None, progress=lambda q: _tell("cell", q))
+    diagnosis, context = diagnose(
+        bundle, incident_type or None, progress=lambda q: _tell("cell", q)
+    )
     save(to_json(diagnosis).encode(), folder / "diagnosis.json")
     run = Run(bundle, diagnosis, context, folder, settings)
     run.ledger()
@@ -258,14 +310,31 @@ def open_run(
 
 
 def _collect(
-    settings: Settings, home: Home, request: RunRequest | None, into: Path, *, incident_id: str,
-    incident_type: str, service: str, at: str, window_h: float, reference_d: float, budget_s: float,
+    settings: Settings,
+    home: Home,
+    request: RunRequest | None,
+    into: Path,
+    *,
+    incident_id: str,
+    incident_type: str,
+    service: str,
+    at: str,
+    window_h: float,
+    reference_d: float,
+    budget_s: float,
 ) -> Bundle:
     name = service or (request.service if request else None) or ""
     known: ServiceSettings | None = settings.service(name) if name else None
-    alert = request.alert if request else Alert(
-        sender="notebook", title="opened by hand", service=name or None,
-        starts_at=to_utc(at) if at else now_utc(), incident_type=IncidentType(incident_type or "unknown"),
+    alert = (
+        request.alert
+        if request
+        else Alert(
+            sender="notebook",
+            title="opened by hand",
+            service=name or None,
+            starts_at=to_utc(at) if at else now_utc(),
+            incident_type=IncidentType(incident_type or "unknown"),
+        )
     )
     if known is None and request is None and not at:
         raise NotFoundError(
@@ -278,9 +347,14 @@ def _collect(
         alert, known, now_utc(), window_h * 3_600 or None, reference_d * 86_400 or None
     )
     return collect(
-        settings, known, alert, windows, root=home.root,
+        settings,
+        known,
+        alert,
+        windows,
+        root=home.root,
         incident_id=incident_id or (request.incident_id if request else None) or "by-hand",
-        into=into, budget_s=budget_s or None,
+        into=into,
+        budget_s=budget_s or None,
     )
 
 

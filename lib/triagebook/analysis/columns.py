@@ -53,8 +53,11 @@ def kind_of(*parts: pd.Series) -> Kind:
 
 def as_numbers(values: pd.Series) -> np.ndarray:
     """Return the finite numbers of a column as float64, shape (n_finite,)."""
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
-    return numbers[np.isfinite(numbers)]
+    numbers = np.asarray(
+        pd.to_numeric(values, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
+    )
+    finite: np.ndarray = numbers[np.isfinite(numbers)]
+    return finite
 
 
 def looks_like(left: pd.Series, right: pd.Series) -> bool:

@@ -145,18 +145,25 @@ class StandIn:
             for name in features.columns:
                 column = frame[name]
                 if name in levels:
-                    codes = levels[name].get_indexer(column.astype("object").astype(str)).astype(float)
+                    codes = (
+                        levels[name].get_indexer(column.astype("object").astype(str)).astype(float)
+                    )
                     codes[codes < 0] = np.nan
                     out[name] = codes
                 else:
-                    out[name] = pd.to_numeric(column, errors="coerce").to_numpy("float64", na_value=np.nan)
+                    out[name] = pd.to_numeric(column, errors="coerce").to_numpy(
+                        "float64", na_value=np.nan
+                    )
             return pd.DataFrame(out, index=frame.index)
 
         encoded, target = encode(features), scores.to_numpy(dtype=float)
         rng = np.random.default_rng(seed)
         held = rng.random(len(encoded)) < 0.25
         model = HistGradientBoostingRegressor(
-            max_iter=200, learning_rate=0.2, max_leaf_nodes=63, random_state=seed,
+            max_iter=200,
+            learning_rate=0.2,
+            max_leaf_nodes=63,
+            random_state=seed,
             categorical_features=[name in levels for name in features.columns],
         )
         with _one_thread():
@@ -164,7 +171,9 @@ class StandIn:
             guess = model.predict(encoded[held])
         stand_in = cls(model, encode, threshold)
         left = float(np.sum((target[held] - guess) ** 2))
-        stand_in.fidelity = 1 - left / max(float(np.sum((target[held] - target[held].mean()) ** 2)), 1e-12)
+        stand_in.fidelity = 1 - left / max(
+            float(np.sum((target[held] - target[held].mean()) ** 2)), 1e-12
+        )
         if threshold is not None:
             stand_in.agreement = float(np.mean((guess >= threshold) == (target[held] >= threshold)))
         stand_in.features = list(features.columns)
@@ -234,9 +243,7 @@ class StandIn:
         return {name: value / total if total > 0 else 0.0 for name, value in moved.items()}
 
 
-def back_to_reference(
-    reference: pd.Series, current: pd.Series, seed: int = 0
-) -> pd.Series:
+def back_to_reference(reference: pd.Series, current: pd.Series, seed: int = 0) -> pd.Series:
     """Put a column back to its reference distribution, keeping the order of its values.
 
     Numbers are mapped quantile to quantile, nulls are drawn anew; categories and columns that are
@@ -254,4 +261,6 @@ def back_to_reference(
         return drawn
     ranks = current.rank(pct=True)
     values = np.quantile(known.to_numpy(dtype=float), ranks.fillna(0.5).to_numpy())
-    return pd.Series(np.where(ranks.isna(), drawn.to_numpy(dtype=float), values), index=current.index)
+    return pd.Series(
+        np.where(ranks.isna(), drawn.to_numpy(dtype=float), values), index=current.index
+    )

@@ -10,42 +10,91 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MASKS = (
-    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I), "<id>"),
+    (
+        re.compile(
+            r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE
+        ),
+        "<id>",
+    ),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?\b"), "<time>"),
     (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(:\d+)?\b"), "<address>"),
-    (re.compile(r"\b0x[0-9a-f]+\b|\b[0-9a-f]{12,}\b", re.I), "<hex>"),
+    (re.compile(r"\b0x[0-9a-f]+\b|\b[0-9a-f]{12,}\b", re.IGNORECASE), "<hex>"),
     (re.compile(r"(?<![\w.])(/[\w.@+-]+){2,}"), "<path>"),
     (re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?"), "<n>"),
 )
 
 TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("pipeline.out_of_memory", re.compile(
-        r"OOMKilled|out of memory|MemoryError|exit(ed)?( with)?( code)? 137|Cannot allocate memory"
-        r"|OutOfMemoryError|oom-kill", re.I)),
-    ("pipeline.disk_full", re.compile(r"No space left on device|ENOSPC|disk( is)? full", re.I)),
-    ("pipeline.auth_expired", re.compile(
-        r"\b(401|403)\b|Unauthorized|Forbidden|token (has )?expired|ExpiredToken|permission denied"
-        r"|AccessDenied|invalid credentials|authentication failed", re.I)),
-    ("pipeline.dependency_down", re.compile(
-        r"connection refused|ECONNREFUSED|connection reset|timed? ?out|\b50[234]\b|unreachable"
-        r"|name or service not known|no route to host|ServiceUnavailable", re.I)),
-    ("pipeline.bad_dependency_version", re.compile(
-        r"ImportError|ModuleNotFoundError|undefined symbol|has no attribute|incompatible version"
-        r"|ABI", )),
-    ("pipeline.bad_config", re.compile(
-        r"missing (environment )?variable|KeyError: '[A-Z_]+'|invalid (value|config|setting)"
-        r"|ValidationError.*[Ss]ettings|not set\b", re.I)),
-    ("pipeline.contract_rejected", re.compile(
-        r"(schema|contract|expectation|data) (validation|check)s? failed|ExpectationSuite|"
-        r"rejected \S+ rows|SchemaError", re.I)),
-    ("pipeline.input_missing", re.compile(
-        r"FileNotFoundError|no such (file|key)|NoSuchKey|input .*(missing|not found)|upstream_failed"
-        r"|waiting for (input|upstream|partition)", re.I)),
-    ("pipeline.deploy_failed", re.compile(
-        r"ImagePull(BackOff)?|ErrImagePull|CrashLoopBackOff|failed to load model|"
-        r"health check failed|readiness probe failed", re.I)),
-    ("pipeline.code_error", re.compile(
-        r"Traceback|Exception\b|\b[A-Z]\w*Error\b|panic:|Segmentation fault")),
+    (
+        "pipeline.out_of_memory",
+        re.compile(
+            r"OOMKilled|out of memory|MemoryError|exit(ed)?( with)?( code)? 137|Cannot allocate memory"
+            r"|OutOfMemoryError|oom-kill",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.disk_full",
+        re.compile(r"No space left on device|ENOSPC|disk( is)? full", re.IGNORECASE),
+    ),
+    (
+        "pipeline.auth_expired",
+        re.compile(
+            r"\b(401|403)\b|Unauthorized|Forbidden|token (has )?expired|ExpiredToken|permission denied"
+            r"|AccessDenied|invalid credentials|authentication failed",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.dependency_down",
+        re.compile(
+            r"connection refused|ECONNREFUSED|connection reset|timed? ?out|\b50[234]\b|unreachable"
+            r"|name or service not known|no route to host|ServiceUnavailable",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.bad_dependency_version",
+        re.compile(
+            r"ImportError|ModuleNotFoundError|undefined symbol|has no attribute|incompatible version"
+            r"|ABI",
+        ),
+    ),
+    (
+        "pipeline.bad_config",
+        re.compile(
+            r"missing (environment )?variable|KeyError: '[A-Z_]+'|invalid (value|config|setting)"
+            r"|ValidationError.*[Ss]ettings|not set\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.contract_rejected",
+        re.compile(
+            r"(schema|contract|expectation|data) (validation|check)s? failed|ExpectationSuite|"
+            r"rejected \S+ rows|SchemaError",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.input_missing",
+        re.compile(
+            r"FileNotFoundError|no such (file|key)|NoSuchKey|input .*(missing|not found)|upstream_failed"
+            r"|waiting for (input|upstream|partition)",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.deploy_failed",
+        re.compile(
+            r"ImagePull(BackOff)?|ErrImagePull|CrashLoopBackOff|failed to load model|"
+            r"health check failed|readiness probe failed",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.code_error",
+        re.compile(r"Traceback|Exception\b|\b[A-Z]\w*Error\b|panic:|Segmentation fault"),
+    ),
 )
 """Cause and the pattern that speaks for it, the most telling first."""
 
@@ -124,8 +173,15 @@ def changed_templates(
         message = str(first["message"])
         found.append(
             Template(
-                str(template), str(source), str(first["severity"]).upper(), was, len(rows), expected,
-                first["ts"], message, trouble_of(message),
+                str(template),
+                str(source),
+                str(first["severity"]).upper(),
+                was,
+                len(rows),
+                expected,
+                first["ts"],
+                message,
+                trouble_of(message),
             )
         )
     found.sort(key=lambda t: (t.severity in ("WARN", "WARNING"), -t.factor, t.template))

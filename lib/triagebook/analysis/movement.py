@@ -20,8 +20,11 @@ from triagebook.analysis.onset import Split, split_by_likelihood, split_by_mean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+UNTIMED = np.empty(0, dtype=np.int64)
+"""The times of rows that have none."""
 _GRID = 128
 """Bins of the reference's quantiles on which distances are computed."""
+_HOUR, _DAY = 3_600_000_000_000, 86_400_000_000_000
 _MAX_BLOCKS = 28
 _MIN_BLOCKS = 4
 _MIN_EFFECT = 0.05
@@ -46,6 +49,10 @@ class Movement:
         Difference of means in standard deviations of the reference; numbers only.
     blocks : int
         How many blocks `natural` was computed from; 0 where it could not be.
+    jump : float
+        Step of the mean at the split, over what the same clock times of other days show (95 %);
+        numbers with a split only, else 0. A distance ends at 1 and weather comes near it every
+        week; a step has no such end.
     split : Split or None
         Where the movement starts; None where no moment stands out.
     """
@@ -65,6 +72,7 @@ class Movement:
     rows_current: int
     blocks: int
     split: Split | None
+    jump: float = 0.0
 
     @property
     def moved(self) -> bool:
@@ -77,9 +85,14 @@ class Movement:
         return self.effect / max(self.natural, self.noise, 0.01)
 
     @property
+    def strength(self) -> float:
+        """The larger of distance and step, each over its natural size: for ordering."""
+        return max(self.ratio, self.jump / 1.6)
+
+    @property
     def beyond_natural(self) -> bool:
-        """Whether it moved clearly farther than the reference's own days differ."""
-        return self.moved and self.ratio >= 1.25
+        """Whether it moved, or stepped, clearly farther than the reference's own days do."""
+        return self.moved and (self.ratio >= 1.25 or self.jump >= 2.0)
 
 
 def noise_floor(n: int, m: int, tests: int, alpha: float = 0.01) -> float:
@@ -94,7 +107,7 @@ def noise_floor(n: int, m: int, tests: int, alpha: float = 0.01) -> float:
 
 
 def psi(reference: np.ndarray, current: np.ndarray) -> float:
-    """Population stability index of two share vectors of shape (k,), each summing to 1.
+    """Return the population stability index of two share vectors of shape (k,), each summing to 1.
 
     Empty bins count as half a row of 10,000, so that the index stays finite.
     """
@@ -150,8 +163,8 @@ def movement(
     reference: pd.Series,
     current: pd.Series,
     *,
-    reference_times: np.ndarray | None = None,
-    current_times: np.ndarray | None = None,
+    reference_times: np.ndarray = UNTIMED,
+    current_times: np.ndarray = UNTIMED,
     columns: int = 1,
 ) -> Movement:
     """Measure one column's movement.
@@ -160,8 +173,8 @@ def movement(
     ----------
     reference, current : Series, shape (n_ref,), (n_cur,)
         The column's rows in time order; nulls allowed.
-    reference_times, current_times : int64 arrays of nanoseconds since 1970, or None
-        The rows' times. Without them blocks are consecutive rows and there is no split.
+    reference_times, current_times : int64 arrays of nanoseconds since 1970, shape (n_ref,), (n_cur,)
+        The rows' times, or empty. Without them blocks are consecutive rows and there is no split.
     columns : int
         How many columns are looked at together; shares out the probability of a false alarm.
 
@@ -171,17 +184,12 @@ def movement(
     """
     coder = Coder(kind, reference)
     ref_codes, cur_codes = coder.codes(reference), coder.codes(current)
-    timed = reference_times is not None and current_times is not None and len(current) > 20
+    timed = len(reference_times) > 0 and len(current_times) > 20
     split = None
     if timed:
-        assert current_times is not None
-        assert reference_times is not None
         split = _find_split(coder, ref_codes, reference_times, cur_codes, current_times)
     after = cur_codes[split.index :] if split is not None else cur_codes
-    blocks: list[np.ndarray] = []
     if timed:
-        assert current_times is not None
-        assert reference_times is not None
         start = current_times[split.index] if split is not None else current_times[0]
         blocks = same_hours(reference_times, int(start), int(current_times[-1]))
     else:
@@ -225,7 +233,40 @@ def movement(
         rows_current=len(after),
         blocks=len(blocks),
         split=split,
+        jump=_jump(reference, reference_times, current, current_times, split)
+        if split is not None and numbers
+        else 0.0,
     )
+
+
+def _jump(
+    reference: pd.Series,
+    ref_times: np.ndarray,
+    current: pd.Series,
+    cur_times: np.ndarray,
+    split: Split,
+) -> float:
+    """Step of the mean over up to six hours on either side, over the same step on other days."""
+    at = int(cur_times[split.index])
+    reach = min(6 * _HOUR, int(cur_times[-1]) - at + 1, at - int(cur_times[0]))
+    values = pd.to_numeric(current, errors="coerce").to_numpy("float64", na_value=np.nan)
+    past = pd.to_numeric(reference, errors="coerce").to_numpy("float64", na_value=np.nan)
+
+    def step(when: int, numbers: np.ndarray, times: np.ndarray) -> float:
+        low, mid, high = np.searchsorted(times, [when - reach, when, when + reach])
+        before, after = numbers[low:mid], numbers[mid:high]
+        before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+        return float(after.mean() - before.mean()) if min(len(before), len(after)) >= 5 else np.nan
+
+    now = step(at, values, cur_times)
+    days = range(1, int((at - int(ref_times[0])) // _DAY) + 1) if len(ref_times) else ()
+    usual = np.array([step(at - day * _DAY, past, ref_times) for day in list(days)[:56]])
+    usual = usual[np.isfinite(usual)]
+    if not np.isfinite(now) or len(usual) < 7:
+        return 0.0
+    middle = float(np.median(usual))
+    natural = max(float(np.quantile(np.abs(usual - middle), 0.95)), 1e-3 * float(np.nanstd(past)))
+    return abs(now - middle) / natural if natural > 0 else 0.0
 
 
 def same_hours(times: np.ndarray, start: int, end: int) -> list[np.ndarray]:
@@ -243,9 +284,8 @@ def same_hours(times: np.ndarray, start: int, end: int) -> list[np.ndarray]:
         Row numbers of each block, newest first; blocks of fewer than 20 rows are left out.
         Blocks do not overlap: a stretch of more than a day steps by whole days of its length.
     """
-    day = 86_400_000_000_000
-    step = day * max(1, int(np.ceil((end - start) / day)))
-    blocks = []
+    step = _DAY * max(1, int(np.ceil((end - start) / _DAY)))
+    blocks: list[np.ndarray] = []
     back = step
     if not len(times):
         return blocks
@@ -298,31 +338,30 @@ def _find_split(
     cur_times: np.ndarray,
 ) -> Split | None:
     """Find where the column changes within the current window, if it changes more than it does anyway."""
-    best: tuple[float, Split] | None = None
+    best: tuple[float, int] | None = None
     windows = _past_windows(ref_times, int(cur_times[0]), int(cur_times[-1]))
     for channel in _channels(coder, ref_codes):
         expected = channel[np.maximum(ref_codes, -1)]
         hours = _by_hour(expected, ref_times)
         centred = channel[cur_codes] - hours[_hour(cur_times)]
-        found = split_by_mean(centred)
+        spread = max(float((expected - hours[_hour(ref_times)]).std()), 0.02)
+        found = split_by_mean(centred, spread)
         if found is None:
             continue
         index, strength = found
         past = []
         for window in windows:
             values = channel[ref_codes[window]] - hours[_hour(ref_times[window])]
-            there = split_by_mean(values)
+            there = split_by_mean(values, spread)
             if there is not None:
                 past.append(there[1] * np.sqrt(len(centred) / len(values)))
         usual = max(float(np.quantile(past, 0.95)) if past else 0.0, 2.0)
         score = strength / usual
         if score > 1.5 and (best is None or score > best[0]):
-            best = score, Split(index, index, index, cur_times[index], strength)
+            best = score, index
     if best is None:
         return None
-    return split_by_likelihood(
-        ref_codes[ref_codes >= -1], cur_codes, cur_times, best[1].index, coder.bins
-    )
+    return split_by_likelihood(ref_codes, cur_codes, cur_times, best[1], coder.bins)
 
 
 def _channels(coder: Coder, ref_codes: np.ndarray) -> list[np.ndarray]:
@@ -348,9 +387,9 @@ def _channels(coder: Coder, ref_codes: np.ndarray) -> list[np.ndarray]:
 
 
 def _past_windows(times: np.ndarray, start: int, end: int) -> list[np.ndarray]:
-    day = 86_400_000_000_000
-    step = day * max(1, round((end - start) / day))
-    out, back = [], step
+    step = _DAY * max(1, round((end - start) / _DAY))
+    out: list[np.ndarray] = []
+    back = step
     while len(out) < 14 and len(times) and start - back >= times[0]:
         low, high = np.searchsorted(times, [start - back, end - back])
         if high - low > 20:
@@ -360,7 +399,7 @@ def _past_windows(times: np.ndarray, start: int, end: int) -> list[np.ndarray]:
 
 
 def _hour(times: np.ndarray) -> np.ndarray:
-    return (times // 3_600_000_000_000 % 24).astype(int)
+    return (times // _HOUR % 24).astype(int)
 
 
 def _by_hour(values: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ class Split:
     time : int
         Nanoseconds since 1970 of row `index`.
     strength : float
-        How far the means lie apart, in standard errors (mean split) or nats (likelihood split).
+        Nats that the split explains.
     time_low, time_high : int
         The interval in nanoseconds: from the last row that is surely old to the last that may be
         the first new one.
@@ -29,16 +29,20 @@ class Split:
     high: int
     time: int
     strength: float
-    time_low: int | None = None
-    time_high: int | None = None
+    time_low: int
+    time_high: int
 
 
-def split_by_mean(values: np.ndarray, margin: int = 10) -> tuple[int, float] | None:
+def split_by_mean(
+    values: np.ndarray, spread: float | None = None, margin: int = 10
+) -> tuple[int, float] | None:
     """Find the row where the mean changes most.
 
     Parameters
     ----------
     values : float array, shape (n,), in time order
+    spread : float or None
+        Standard deviation to measure by, such as the reference's; None takes the values' own.
     margin : int
         Rows at either end that cannot be a split.
 
@@ -55,7 +59,7 @@ def split_by_mean(values: np.ndarray, margin: int = 10) -> tuple[int, float] | N
     n = len(values)
     if n < 2 * margin + 2:
         return None
-    spread = values.std()
+    spread = float(values.std()) if spread is None else spread
     if spread < 1e-12:
         return None
     sums = np.cumsum(values - values.mean())[:-1]

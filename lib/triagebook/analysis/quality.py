@@ -98,7 +98,7 @@ def category_recode(reference: pd.Series, current: pd.Series) -> Recode | None:
     for label, share in gone.items():
         if not left:
             break
-        best = min(left, key=lambda c: (abs(left[c] - share) / share - _alike(str(label), str(c))))
+        best = min(left, key=lambda c: abs(left[c] - share) / share - _alike(str(label), str(c)))
         pairs.append((str(label), str(best)))
         del left[best]
     back = {after: before for before, after in pairs}
@@ -229,16 +229,16 @@ def swapped(
     found = []
     for position, left in enumerate(moved):
         for right in moved[position + 1 :]:
-            straight = min(
-                ks(reference[left], current[left]), ks(reference[right], current[right])
-            )
+            straight = min(ks(reference[left], current[left]), ks(reference[right], current[right]))
             crossed = max(ks(reference[left], current[right]), ks(reference[right], current[left]))
             if straight > 0.2 and crossed < straight / 3:
                 found.append((left, right, crossed))
     return found
 
 
-def whole_hours_shift(reference: np.ndarray, current: np.ndarray) -> tuple[int, float, float] | None:
+def whole_hours_shift(
+    reference: np.ndarray, current: np.ndarray
+) -> tuple[int, float, float] | None:
     """Find by how many hours a clock profile moved.
 
     Parameters

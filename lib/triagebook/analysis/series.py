@@ -13,19 +13,32 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Quantity = Literal["latency", "traffic", "errors", "memory", "cpu", "disk", "gpu", "handles", "model", "other"]
+Quantity = Literal[
+    "latency", "traffic", "errors", "memory", "cpu", "disk", "gpu", "handles", "model", "other"
+]
 
 # The order decides: the more special name first.
 _QUANTITIES: tuple[tuple[Quantity, re.Pattern[str]], ...] = (
-    ("gpu", re.compile(r"gpu|dcgm|cuda|xid", re.I)),
-    ("model", re.compile(r"psi|drift|positive_share|score|prediction|accuracy|auc|label", re.I)),
-    ("errors", re.compile(r"error|fail|5xx|exception|rejected", re.I)),
-    ("latency", re.compile(r"latency|duration|response_time|request.*(seconds|_ms)|elapsed", re.I)),
-    ("memory", re.compile(r"mem(ory)?|rss|heap|oom", re.I)),
-    ("disk", re.compile(r"disk|filesystem|inode", re.I)),
-    ("handles", re.compile(r"open_fds|file_desc|connections|sockets|pool", re.I)),
-    ("cpu", re.compile(r"cpu|throttl|load1|load5", re.I)),
-    ("traffic", re.compile(r"requests?(_total|_count|_per|$)|rps|throughput|http.*count|qps", re.I)),
+    ("gpu", re.compile(r"gpu|dcgm|cuda|xid", re.IGNORECASE)),
+    (
+        "model",
+        re.compile(r"psi|drift|positive_share|score|prediction|accuracy|auc|label", re.IGNORECASE),
+    ),
+    ("errors", re.compile(r"error|fail|5xx|exception|rejected", re.IGNORECASE)),
+    (
+        "latency",
+        re.compile(r"latency|duration|response_time|request.*(seconds|_ms)|elapsed", re.IGNORECASE),
+    ),
+    ("memory", re.compile(r"mem(ory)?|rss|heap|oom", re.IGNORECASE)),
+    ("disk", re.compile(r"disk|filesystem|inode", re.IGNORECASE)),
+    ("handles", re.compile(r"open_fds|file_desc|connections|sockets|pool", re.IGNORECASE)),
+    ("cpu", re.compile(r"cpu|throttl|load1|load5", re.IGNORECASE)),
+    (
+        "traffic",
+        re.compile(
+            r"requests?(_total|_count|_per|$)|rps|throughput|http.*count|qps", re.IGNORECASE
+        ),
+    ),
 )
 
 
@@ -58,8 +71,12 @@ class Series:
         """Return the part with start <= time < end."""
         low, high = np.searchsorted(self.times, [start, end])
         return Series(
-            self.name, self.labels, self.quantity, self.unit,
-            self.times[low:high], self.values[low:high],
+            self.name,
+            self.labels,
+            self.quantity,
+            self.unit,
+            self.times[low:high],
+            self.values[low:high],
         )
 
 
@@ -72,8 +89,15 @@ def unit_of(name: str, meta: dict[str, object] | None = None) -> str:
     """Return the unit from the metadata, or from the name's ending (Prometheus' convention)."""
     if meta and meta.get("unit"):
         return str(meta["unit"])
-    for ending, unit in (("seconds", "s"), ("_ms", "ms"), ("bytes", "bytes"), ("ratio", "share"),
-                         ("share", "share"), ("celsius", "°C"), ("rows", "rows")):
+    for ending, unit in (
+        ("seconds", "s"),
+        ("_ms", "ms"),
+        ("bytes", "bytes"),
+        ("ratio", "share"),
+        ("share", "share"),
+        ("celsius", "°C"),
+        ("rows", "rows"),
+    ):
         if ending in name:
             return unit
     return ""
@@ -103,8 +127,8 @@ def to_series(
     frame = metrics.dropna(subset=["value"]).sort_values("ts", kind="stable")
     out: list[Series] = []
     histograms: dict[tuple[str, str], dict[float, tuple[np.ndarray, np.ndarray]]] = {}
-    for (name, text), rows in frame.groupby(["name", "labels"], sort=True, dropna=False):
-        name, labels = str(name), _labels(text)
+    for (raw, text), rows in frame.groupby(["name", "labels"], sort=True, dropna=False):
+        name, labels = str(raw), _labels(text)
         times = rows["ts"].dt.tz_convert(None).to_numpy("datetime64[ns]").astype(np.int64)
         values = rows["value"].to_numpy(dtype=float)
         if name.endswith("_bucket") and "le" in labels:
@@ -115,6 +139,12 @@ def to_series(
         if len(values) < 20 or name.endswith("_sum"):
             continue
         info = meta.get(name, {})
+        if name.endswith("timestamp_seconds"):
+            # A moment always grows; how long ago it was is what can be compared.
+            out.append(
+                Series(f"{name} age", labels, quantity_of(name), "s", times, times / 1e9 - values)
+            )
+            continue
         kind = info.get("type") or ("counter" if _counts_up(name, values) else "gauge")
         unit = unit_of(name, info)
         if kind == "counter":
@@ -159,13 +189,19 @@ def _rate(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _quantiles(
-    name: str, labels: dict[str, str], buckets: dict[float, tuple[np.ndarray, np.ndarray]], unit: str
+    name: str,
+    labels: dict[str, str],
+    buckets: dict[float, tuple[np.ndarray, np.ndarray]],
+    unit: str,
 ) -> Iterable[Series]:
     edges = np.array(sorted(buckets))
     if len(edges) < 3:
         return
     shared = pd.DataFrame(
-        {edge: pd.Series(buckets[edge][1], index=buckets[edge][0]).groupby(level=0).last() for edge in edges}
+        {
+            edge: pd.Series(buckets[edge][1], index=buckets[edge][0]).groupby(level=0).last()
+            for edge in edges
+        }
     ).dropna()
     if len(shared) < 20:
         return
@@ -181,6 +217,8 @@ def _quantiles(
         row = np.arange(len(counts))
         below = np.where(place > 0, counts[row, np.maximum(place - 1, 0)], 0.0)
         inside = np.maximum(counts[row, place] - below, 1e-12)
-        value = lower + (np.where(np.isinf(upper), lower, upper) - lower) * (target - below) / inside
+        value = (
+            lower + (np.where(np.isinf(upper), lower, upper) - lower) * (target - below) / inside
+        )
         seen = total > 0
         yield Series(f"{name} {tag}", labels, quantity_of(name), unit, times[seen], value[seen])

@@ -124,7 +124,7 @@ def constant_change(reference: np.ndarray, current: np.ndarray) -> ConstantChang
     spread_old = float(np.std(reference))
     if spread_old == 0 or before == 0:
         return None
-    candidates = [(a, b, name) for a, b, name in CONVERSIONS]
+    candidates: list[tuple[float, float, str | None]] = list(CONVERSIONS)
     usable = np.abs(old) > 1e-9 * max(1.0, float(np.abs(old).max()))
     if usable.sum() >= 10:
         candidates.append((float(np.median(new[usable] / old[usable])), 0.0, None))
@@ -182,9 +182,9 @@ def constant_within_groups(
             best = within, columns
     if best is None or best[0] > 0.1 * overall:
         return None
-    columns = list(best[1])
-    old = reference.groupby(columns, observed=True)[column].median()
-    now = current.groupby(columns, observed=True)[column].agg(["median", "size"])
+    chosen = list(best[1])
+    old = reference.groupby(chosen, observed=True)[column].median()
+    now = current.groupby(chosen, observed=True)[column].agg(["median", "size"])
     joined = now.join(old.rename("old"), how="inner").dropna()
     if len(joined) < 3:
         return None

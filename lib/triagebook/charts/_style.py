@@ -7,11 +7,12 @@ people who see colours differently (checked for deutan and protan vision), and i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
 import matplotlib.dates as mdates
 import pandas as pd
+from matplotlib import patheffects
 from matplotlib.figure import Figure
 
 from triagebook.core.registry import Registry
@@ -31,7 +32,7 @@ NOW, BAD = "#0b6e99", "#c2410c"
 
 Width = Literal["wide", "narrow"]
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9.5,
     "axes.spines.top": False,
@@ -63,7 +64,7 @@ CHARTS: Registry[Callable[[Context, Width], Drawn | None]] = Registry(
 """Charts by name: context and width in, a drawing out, or None where there is nothing to draw."""
 
 
-def figure(width: Width, height: float, rows: int = 1, **grid: object) -> tuple[Figure, list[Axes]]:
+def figure(width: Width, height: float, rows: int = 1, **grid: Any) -> tuple[Figure, list[Axes]]:
     """Make a figure of `rows` panels.
 
     Parameters
@@ -80,21 +81,25 @@ def figure(width: Width, height: float, rows: int = 1, **grid: object) -> tuple[
     return made, list(axes)
 
 
-def rc() -> dict[str, object]:
+def rc() -> dict[Any, Any]:
     """Return the style, for `matplotlib.rc_context`."""
     return dict(_RC)
 
 
-def naive(when: datetime | pd.Timestamp) -> pd.Timestamp:
-    """Return a time as matplotlib draws it: UTC without a zone."""
-    stamp = pd.Timestamp(when)
-    return stamp.tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
+def halo() -> list[Any]:
+    """Return a white outline for words that lie on lines."""
+    return [patheffects.withStroke(linewidth=3, foreground="white")]
+
+
+def on_axis(when: datetime | pd.Timestamp) -> float:
+    """Return a time as matplotlib places it: days since 1970, UTC."""
+    return pd.Timestamp(when).value / 86_400e9
 
 
 def time_axis(axes: Axes, start: datetime, end: datetime, width: Width) -> None:
     """Label a time axis in UTC, with the dates it spans in words."""
-    low, high = naive(start), naive(end)
-    axes.set_xlim(low, high)
+    low, high = pd.Timestamp(start), pd.Timestamp(end)
+    axes.set_xlim(on_axis(low), on_axis(high))
     locator = mdates.AutoDateLocator(minticks=3, maxticks=5 if width == "narrow" else 8)
     axes.xaxis.set_major_locator(locator)
     long = high - low > pd.Timedelta("4D")
@@ -108,16 +113,23 @@ def mark_onset(axes: Axes, onset: Onset | None, *, label: bool = False) -> None:
     """Draw the onset as a red line and its interval as a band."""
     if onset is None:
         return
-    at = naive(onset.at)
-    axes.axvspan(naive(onset.low), naive(onset.high), color=BAD, alpha=0.12, lw=0)
+    at = on_axis(onset.at)
+    axes.axvspan(on_axis(onset.low), on_axis(onset.high), color=BAD, alpha=0.12, lw=0)
     axes.axvline(at, color=BAD, lw=1.4)
     if label:
         left, right = axes.get_xlim()
-        late = mdates.date2num(at) > left + 0.7 * (right - left)
+        late = at > left + 0.7 * (right - left)
         axes.annotate(
-            f"onset {at:%H:%M}", (at, 0.985), xycoords=("data", "axes fraction"),
-            xytext=(-6 if late else 6, 0), textcoords="offset points", color=BAD, va="top",
-            ha="right" if late else "left", fontsize=9,
+            f"onset {onset.at:%H:%M}",
+            (at, 0.985),
+            xycoords=("data", "axes fraction"),
+            xytext=(-6 if late else 6, 0),
+            textcoords="offset points",
+            color=BAD,
+            va="top",
+            ha="right" if late else "left",
+            fontsize=9,
+            path_effects=halo(),
         )
 
 
@@ -133,25 +145,30 @@ def mark_changes(
     left, right = top.get_xlim()
     suspected = [id(s) for s in suspects]
     shown = sorted(changes, key=lambda c: c.ts)
-    shown = [c for c in shown if left <= mdates.date2num(naive(c.ts)) <= right]
+    shown = [c for c in shown if left <= on_axis(c.ts) <= right]
     reach = [-1e9] * 4
     for change in shown[-8:]:
-        at = naive(change.ts)
+        at = on_axis(change.ts)
         for panel in panels:
             panel.axvline(at, color=SOFT, lw=0.8, ls=(0, (1, 2)), zorder=0)
         name = change.what if not change.to else f"{change.what} → {change.to}"
         most = 24 if width == "narrow" else 34
         name = name if len(name) <= most else name[: most - 1] + "…"
-        place = (mdates.date2num(at) - left) / (right - left)
+        place = (at - left) / (right - left)
         span = len(name) * (0.0215 if width == "narrow" else 0.0088)
         ends = place > 0.55
         start, stop = (place - span, place) if ends else (place, place + span)
         level = next((n for n in range(4) if reach[n] <= start), 3)
         reach[level] = stop + 0.02
         top.annotate(
-            f"{name} ▼" if ends else f"▼ {name}", (at, 1.0), xycoords=("data", "axes fraction"),
-            xytext=(5 if ends else -5, 3 + 12 * level), textcoords="offset points",
-            ha="right" if ends else "left", fontsize=8,
+            f"{name} ▼" if ends else f"▼ {name}",
+            (at, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(5 if ends else -5, 3 + 12 * level),
+            textcoords="offset points",
+            ha="right" if ends else "left",
+            fontsize=8,
             color=INK if id(change) in suspected else SOFT,
-            fontweight="bold" if id(change) in suspected else "normal", annotation_clip=False,
+            fontweight="bold" if id(change) in suspected else "normal",
+            annotation_clip=False,
         )

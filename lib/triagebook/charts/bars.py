@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
-import matplotlib.dates as mdates
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from triagebook.charts._style import (
     BAD,
@@ -21,7 +21,7 @@ from triagebook.charts._style import (
     Width,
     figure,
     mark_onset,
-    naive,
+    on_axis,
     rc,
     time_axis,
 )
@@ -39,7 +39,7 @@ def inputs(ctx: Context, width: Width) -> Drawn | None:
     once: dict[str, Column] = {c.name: c for c in reversed(ctx.roots)}
     for column in ctx.inputs:
         once.setdefault(column.name, column)
-    order = sorted(once.values(), key=lambda c: (-c.movement.ratio, c.name))[:12]
+    order = sorted(once.values(), key=lambda c: (-c.movement.strength, c.name))[:12]
     if not order:
         return None
     with mpl.rc_context(rc()):
@@ -51,19 +51,37 @@ def inputs(ctx: Context, width: Width) -> Drawn | None:
             usual = max(column.movement.natural, column.movement.noise)
             axes.plot([usual, usual], [y - 0.42, y + 0.42], color=INK, lw=2)
             if column.movement.beyond_natural:
+                said = f"{column.movement.ratio:.1f} × its natural movement"
+                if column.movement.ratio < 1.25:
+                    said = f"a step {column.movement.jump:.1f} × its natural size"
                 axes.annotate(
-                    f"{column.movement.ratio:.1f} × its natural movement", (column.movement.effect, y),
-                    xytext=(6, 0), textcoords="offset points", va="center", color=BAD, fontsize=8.5,
+                    said,
+                    (column.movement.effect, y),
+                    xytext=(6, 0),
+                    textcoords="offset points",
+                    va="center",
+                    color=BAD,
+                    fontsize=8.5,
                 )
-        axes.set_yticks(place, [f"{c.table}.{c.name}" if width == "wide" else c.name for c in order])
+        axes.set_yticks(
+            place, [f"{c.table}.{c.name}" if width == "wide" else c.name for c in order]
+        )
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()
-        axes.set_xlim(0, min(1.0, max(max(c.movement.effect, c.movement.natural) for c in order) * 1.5 + 0.05))
-        axes.set_xlabel("distance from the same hours of the reference (0 to 1); dark mark: natural, 95 %")
+        axes.set_xlim(
+            0, min(1.0, max(max(c.movement.effect, c.movement.natural) for c in order) * 1.5 + 0.05)
+        )
+        axes.set_xlabel(
+            "distance from the same hours of the reference (0 to 1); dark mark: natural, 95 %"
+        )
         if width == "narrow":
             axes.set_xlabel("distance from the reference (0 to 1)\ndark mark: natural, 95 %")
     beyond = [c.name for c in order if c.movement.beyond_natural]
-    said = f"beyond their natural movement: {', '.join(beyond)}" if beyond else "none beyond its natural movement"
+    said = (
+        f"beyond their natural movement: {', '.join(beyond)}"
+        if beyond
+        else "none beyond its natural movement"
+    )
     return Drawn(made, f"Movement of {len(order)} inputs; {said}.")
 
 
@@ -81,8 +99,13 @@ def harm(ctx: Context, width: Width) -> Drawn | None:
             axes.plot([then], [y], "o", color=GREY, ms=8, zorder=2)
             axes.plot([now], [y], "o", color=NOW, ms=8, zorder=3)
             axes.annotate(
-                f"{share(item.harm.changed)} of decisions change", (max(now, then), y), xytext=(9, 0),
-                textcoords="offset points", va="center", fontsize=9, color=SOFT,
+                f"{share(item.harm.changed)} of decisions change",
+                (max(now, then), y),
+                xytext=(9, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+                color=SOFT,
             )
         axes.set_yticks(range(len(found)), [item.feature for item in found])
         axes.tick_params(axis="y", length=0)
@@ -117,17 +140,34 @@ def kinds(ctx: Context, width: Width) -> Drawn | None:
         made, (axes,) = figure(width, 2.4)
         for y, (_, counts) in enumerate(rows):
             left = 0
-            for value, colour, hatch in zip(counts, (BAD, NOW, "white"), ("", "", "////"), strict=True):
+            for value, colour, hatch in zip(
+                counts, (BAD, NOW, "white"), ("", "", "////"), strict=True
+            ):
                 if value:
-                    axes.barh(y, value, 0.56, left=left, color=colour, edgecolor=GREY if hatch else colour, hatch=hatch, lw=0.6)
-                    axes.annotate(str(value), (left + value / 2, y), ha="center", va="center", fontsize=8.5,
-                                  color=INK if hatch else "white")
+                    axes.barh(
+                        y,
+                        value,
+                        0.56,
+                        left=left,
+                        color=colour,
+                        edgecolor=GREY if hatch else colour,
+                        hatch=hatch,
+                        lw=0.6,
+                    )
+                    axes.annotate(
+                        str(value),
+                        (left + value / 2, y),
+                        ha="center",
+                        va="center",
+                        fontsize=8.5,
+                        color=INK if hatch else "white",
+                    )
                 left += value
         axes.set_yticks(range(len(rows)), [r[0] for r in rows])
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()
         axes.set_xlabel("findings: bad (red), fine (blue), not to be had (hatched)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     said = "; ".join(f"{name}: {c[0]} bad, {c[1]} fine, {c[2]} unknown" for name, c in rows)
     return Drawn(made, f"Findings by kind: {said}.")
 
@@ -139,13 +179,22 @@ _FINE = frozenset({"success", "succeeded", "completed", "running", "ok", "done"}
 def tasks(ctx: Context, width: Width) -> Drawn | None:
     """Draw each task's runs over the current window; failed ones in red."""
     start, end = ctx.bundle.windows.current
-    runs = [r for r in ctx.bundle.pipeline or [] if r.start and r.end and r.end >= start and r.start <= end]
-    names = list(dict.fromkeys(f"{r.pipeline}.{r.task}" for r in sorted(runs, key=lambda r: (r.pipeline, len(r.upstream), r.task))))[:14]
+    runs = [
+        r
+        for r in ctx.bundle.pipeline or []
+        if r.start and r.end and r.end >= start and r.start <= end
+    ]
+    names = list(
+        dict.fromkeys(
+            f"{r.pipeline}.{r.task}"
+            for r in sorted(runs, key=lambda r: (r.pipeline, len(r.upstream), r.task))
+        )
+    )[:14]
     if not names:
         return None
     with mpl.rc_context(rc()):
         made, (axes,) = figure(width, 0.36 * len(names) + 1.0)
-        least = mdates.date2num(naive(end)) - mdates.date2num(naive(start))
+        least = on_axis(end) - on_axis(start)
         least /= 720  # thinner bars than this cannot be seen
         for place, name in enumerate(names):
             for colour, good in ((NOW, True), (BAD, False)):
@@ -154,10 +203,12 @@ def tasks(ctx: Context, width: Width) -> Drawn | None:
                     if f"{run.pipeline}.{run.task}" != name or run.start is None or run.end is None:
                         continue
                     if ((run.state or "").lower() in _FINE) is good:
-                        at, to = (mdates.date2num(naive(t)) for t in (run.start, run.end))
+                        at, to = (on_axis(t) for t in (run.start, run.end))
                         bars.append((at, max(to - at, least)))
                 axes.broken_barh(bars, (place - 0.3, 0.6), color=colour, lw=0)
-        axes.set_yticks(range(len(names)), [n if width == "wide" else n.rpartition(".")[2] for n in names])
+        axes.set_yticks(
+            range(len(names)), [n if width == "wide" else n.rpartition(".")[2] for n in names]
+        )
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()
         axes.set_facecolor("white")
@@ -165,4 +216,6 @@ def tasks(ctx: Context, width: Width) -> Drawn | None:
         time_axis(axes, start, end, width)
         mark_onset(axes, ctx.results["diagnosis"].onset, label=True)
     bad = sum((r.state or "").lower() in ("failed", "error", "upstream_failed") for r in runs)
-    return Drawn(made, f"{len(runs)} runs of {len(names)} tasks in the current window, {bad} of them failed.")
+    return Drawn(
+        made, f"{len(runs)} runs of {len(names)} tasks in the current window, {bad} of them failed."
+    )

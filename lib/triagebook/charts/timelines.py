@@ -19,9 +19,10 @@ from triagebook.charts._style import (
     Drawn,
     Width,
     figure,
+    halo,
     mark_changes,
     mark_onset,
-    naive,
+    on_axis,
     rc,
     time_axis,
 )
@@ -77,7 +78,7 @@ def _band(
     ref_times: np.ndarray, ref_values: np.ndarray, edges: np.ndarray, least: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Median, 5 % and 95 % of the same bins on earlier days, each of shape (bins,)."""
-    days = []
+    days: list[np.ndarray] = []
     back = _DAY * int(np.ceil((edges[-1] - edges[0]) / _DAY))
     while len(days) < 56 and edges[-1] - back > ref_times[0]:
         days.append(_binned(ref_times, ref_values, edges - back, least)[0])
@@ -112,19 +113,30 @@ def _panel(
     """Draw one quantity against its band; return the means before and now."""
     mid, low, high = _band(ref_times, ref_values, edges, least)
     mean, _ = _binned(times, values, edges, least)
-    centre = [naive(pd.Timestamp(int(t), unit="ns", tz="UTC")) for t in (edges[:-1] + edges[1:]) // 2]
+    centre = (edges[:-1] + edges[1:]) / 2 / 86_400e9
     axes.fill_between(centre, low, high, color=BAND, lw=0)
     axes.plot(centre, mid, color=GREY, lw=1)
     axes.plot(centre, mean, color=NOW, lw=1.6, marker="o", ms=2.4)
     if labels:
-        last = np.flatnonzero(np.isfinite(mean))
-        known = np.flatnonzero(np.isfinite(mid))
-        if len(last):
-            axes.annotate("now", (centre[last[-1]], mean[last[-1]]), xytext=(4, 0),
-                          textcoords="offset points", color=NOW, fontsize=8.5, va="center")
-        if len(known):
-            axes.annotate("days before", (centre[known[0]], mid[known[0]]), xytext=(4, -10),
-                          textcoords="offset points", color=SOFT, fontsize=8.5, va="top")
+        both = np.flatnonzero(np.isfinite(mean) & np.isfinite(mid))
+        if len(both):
+            end = both[-1]
+            up = 1 if mean[end] >= mid[end] else -1
+            for name, value, colour, side in (
+                ("now", mean, NOW, up),
+                ("days before", mid, SOFT, -up),
+            ):
+                axes.annotate(
+                    name,
+                    (centre[end], value[end]),
+                    xytext=(-4, 7 * side),
+                    textcoords="offset points",
+                    color=colour,
+                    fontsize=8.5,
+                    ha="right",
+                    va="bottom" if side > 0 else "top",
+                    path_effects=halo(),
+                )
     return float(np.nanmean(ref_values)), float(np.nanmean(values))
 
 
@@ -135,32 +147,40 @@ def symptom(ctx: Context, width: Width) -> Drawn | None:
     column = _lead_column(ctx)
     if column is None:
         return series(ctx, width)
-    view = ctx.view(column.table)
-    assert view is not None
-    assert view.reference_times is not None
-    assert view.current_times is not None
+    view = ctx.rows(column)
     output = _output(ctx)
     rows = 2 if output is not None else 1
     step = 60.0 if len(view.current_times) < 6_000 else 15.0
     edges = _edges(ctx, step)
     with mpl.rc_context(rc()):
         made, axes = figure(
-            width, 4.6 if rows == 2 else 3.2, rows, sharex=True,
+            width,
+            4.6 if rows == 2 else 3.2,
+            rows,
+            sharex=True,
             gridspec_kw={"height_ratios": [2.2, 1]} if rows == 2 else None,
         )
         _panel(
-            axes[0], view.current_times, _values(view, column, "current"), view.reference_times,
-            _values(view, column, "reference"), edges, labels=True,
+            axes[0],
+            view.current_times,
+            _values(view, column, "current"),
+            view.reference_times,
+            _values(view, column, "reference"),
+            edges,
+            labels=True,
         )
         unit = view.spec.unit.get(column.name, "")
         axes[0].set_ylabel(f"mean {column.name}" + (f", {unit}" if unit else ""))
         if output is not None:
             out_view, name, label = output
-            assert out_view.reference_times is not None
-            assert out_view.current_times is not None
             _panel(
-                axes[1], out_view.current_times, _values(out_view, name, "current"),
-                out_view.reference_times, _values(out_view, name, "reference"), edges, labels=False,
+                axes[1],
+                out_view.current_times,
+                _values(out_view, name, "current"),
+                out_view.reference_times,
+                _values(out_view, name, "reference"),
+                edges,
+                labels=False,
             )
             axes[1].set_ylabel(label)
         time_axis(axes[-1], *ctx.bundle.windows.current, width)
@@ -180,11 +200,7 @@ def symptom(ctx: Context, width: Width) -> Drawn | None:
 
 def _lead_column(ctx: Context) -> Column | None:
     first = _diagnosis(ctx).hypotheses[0] if _diagnosis(ctx).hypotheses else None
-    drawable = [
-        c for c in ctx.roots
-        if c.kind == "number" and (v := ctx.view(c.table)) is not None
-        and v.reference_times is not None and v.current_times is not None
-    ]
+    drawable = [c for c in ctx.roots if c.kind == "number" and ctx.rows(c).timed]
     if first is not None:
         name = first.locus.partition(":")[2].rpartition(".")[2]
         for column in drawable:
@@ -195,11 +211,19 @@ def _lead_column(ctx: Context) -> Column | None:
 
 def _output(ctx: Context) -> tuple[View, str, str] | None:
     view = ctx.role("predictions")
-    if view is None or view.reference_times is None or view.current_times is None:
+    if view is None or not view.timed:
         return None
-    for name, label in ((view.spec.prediction, "positive share\npredicted"), (view.spec.score, "mean score")):
-        if name and name in view.current and (
-            view.current[name].dtype == bool or pd.api.types.is_numeric_dtype(view.current[name])
+    for name, label in (
+        (view.spec.prediction, "positive share\npredicted"),
+        (view.spec.score, "mean score"),
+    ):
+        if (
+            name
+            and name in view.current
+            and (
+                view.current[name].dtype == bool
+                or pd.api.types.is_numeric_dtype(view.current[name])
+            )
         ):
             binary = view.reference[name].nunique() <= 2
             return view, name, label if binary or name == view.spec.score else f"mean {name}"
@@ -223,7 +247,16 @@ def series(ctx: Context, width: Width) -> Drawn | None:
         for panel, one in zip(axes, chosen, strict=True):
             old = one.within(int(one.times[0]), start)
             new = one.within(start, int(one.times[-1]) + 1)
-            _panel(panel, new.times, new.values, old.times, old.values, edges, labels=panel is axes[0], least=1)
+            _panel(
+                panel,
+                new.times,
+                new.values,
+                old.times,
+                old.values,
+                edges,
+                labels=panel is axes[0],
+                least=1,
+            )
             title = one.title if len(one.title) <= 78 else one.title[:77] + "…"
             panel.set_title(title if width == "wide" else title[:44], fontsize=9)
             panel.set_ylabel(one.unit or "value")
@@ -239,22 +272,41 @@ def around(ctx: Context, width: Width) -> Drawn | None:
     changes = _window_changes(ctx)
     start, end = ctx.bundle.windows.current
     failed = [
-        r for r in ctx.bundle.pipeline or []
-        if r.end and start <= r.end <= end and (r.state or "").lower() not in ("success", "succeeded", "running")
+        r
+        for r in ctx.bundle.pipeline or []
+        if r.end
+        and start <= r.end <= end
+        and (r.state or "").lower() not in ("success", "succeeded", "running")
     ]
-    templates = [t for t in ctx.results.get("templates", []) if t.severity not in ("WARN", "WARNING")]
+    templates = [
+        t for t in ctx.results.get("templates", []) if t.severity not in ("WARN", "WARNING")
+    ]
     if not changes and not failed and not templates:
         return None
     suspected = {id(c) for c in _suspects(ctx)}
-    rows: list[tuple[str, str, list[tuple[pd.Timestamp, str]]]] = []
+    rows: list[tuple[str, str, list[tuple[float, str]]]] = []
     for change in changes[-10:]:
         name = change.what if not change.to else f"{change.what} {change.from_ or ''} → {change.to}"
         most = 30 if width == "narrow" else 52
-        rows.append((name[:most] + ("…" if len(name) > most else ""), INK if id(change) in suspected else SOFT, [(naive(change.ts), "v")]))
-    for task in sorted({r.task for r in failed}):
-        rows.append((f"{task} failed", BAD, [(naive(r.end), "x") for r in failed if r.task == task and r.end]))
-    for template in templates[:3]:
-        rows.append((f"new error: {template.source}", BAD, [(naive(template.first), "x")]))
+        rows.append(
+            (
+                name[:most] + ("…" if len(name) > most else ""),
+                INK if id(change) in suspected else SOFT,
+                [(on_axis(change.ts), "v")],
+            )
+        )
+    rows += [
+        (
+            f"{task} failed",
+            BAD,
+            [(on_axis(r.end), "x") for r in failed if r.task == task and r.end],
+        )
+        for task in sorted({r.task for r in failed})
+    ]
+    rows += [
+        (f"new error: {template.source}", BAD, [(on_axis(template.first), "x")])
+        for template in templates[:3]
+    ]
     with mpl.rc_context(rc()):
         made, (axes,) = figure(width, 0.34 * len(rows) + 1.0)
         for place, (name, colour, points) in enumerate(rows):
@@ -262,9 +314,18 @@ def around(ctx: Context, width: Width) -> Drawn | None:
             for at, marker in points:
                 axes.plot([at], [place], marker=marker, color=colour, ms=7, ls="")
             if width == "narrow":
-                axes.annotate(name, (0, place), xycoords=("axes fraction", "data"), xytext=(2, 6),
-                              textcoords="offset points", fontsize=8, color=colour)
-        axes.set_yticks(range(len(rows)), [r[0] for r in rows] if width == "wide" else [""] * len(rows))
+                axes.annotate(
+                    name,
+                    (0, place),
+                    xycoords=("axes fraction", "data"),
+                    xytext=(2, 6),
+                    textcoords="offset points",
+                    fontsize=8,
+                    color=colour,
+                )
+        axes.set_yticks(
+            range(len(rows)), [r[0] for r in rows] if width == "wide" else [""] * len(rows)
+        )
         for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
             tick.set_color(row[1])
         axes.tick_params(axis="y", length=0)

@@ -60,7 +60,7 @@ def demo(
     the service takes the alert, executes the runbook and shows what it found.
     """
     from triagebook.cli.init import empty_folder
-    from triagebook.cli.service_process import ServiceProcess, end_on_signals, free_or
+    from triagebook.cli.service_process import ServiceProcess, end_on_signals
     from triagebook.cli.steps import step
 
     end_on_signals()
@@ -69,7 +69,7 @@ def demo(
     started = time.monotonic()
     place = Home(empty_folder(home or RUNS / f"demo-{now_utc():%Y%m%dT%H%M%SZ}-{os.getpid()}"))
     world = _build(place, out)
-    service = ServiceProcess(place, free_or(PORT) if port is None else port)
+    service = ServiceProcess(place, PORT if port is None else port, or_any=port is None)
     with ExitStack() as block:
         with step(out, "starting the service") as now:
             block.enter_context(service)

@@ -105,18 +105,25 @@ def read_alert(path: Path) -> Alert:
         raise NotFoundError(f"{path} cannot be read: {error.strerror}", "name a file") from error
     try:
         found = Alertmanager().parse(body)
-    except NotUnderstoodError as not_alertmanager:
-        try:
-            return Alert.model_validate_json(body)
-        except ValueError as error:
-            raise NotUnderstoodError(
-                f"{path} holds no alert: {not_alertmanager.message}",
-                "expected: the JSON that Alertmanager posts to a webhook (version 4), or one alert",
-            ) from error
-    firing = [item for item in found if item.status == "firing"] or found
-    if not firing:
-        raise NotUnderstoodError(f"{path} holds no alert", "its list `alerts` is empty")
-    return firing[0]
+    except NotUnderstoodError as error:
+        found = [_own_alert(path, body, error)]
+    firing = [item for item in found if item.status == "firing"]
+    return (firing or found)[0]
+
+
+def _own_alert(path: Path, body: bytes, why_no_webhook: NotUnderstoodError) -> Alert:
+    """Read one alert in our own shape, which is lenient: something has to be told, though."""
+    try:
+        found = Alert.model_validate_json(body)
+    except ValueError:
+        found = None
+    a_group = found is not None and "alerts" in (found.model_extra or {})
+    if found is None or a_group or not (found.title or found.service or found.labels):
+        raise NotUnderstoodError(
+            f"{path} holds no alert: {why_no_webhook.message}",
+            "expected: the JSON that Alertmanager posts to a webhook (version 4), or one alert",
+        ) from why_no_webhook
+    return found
 
 
 def _investigate(

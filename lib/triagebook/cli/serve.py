@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from triagebook.cli.output import HomeOption, JsonOption, console, open_home
+from triagebook.core.errors import TriagebookError
 
 
 def serve(
@@ -25,6 +26,9 @@ def serve(
         typer.Option(min=0, max=65_535, help="By default server.port; 0 takes a free one."),
     ] = None,
     json: JsonOption = False,
+    or_any_port: Annotated[
+        bool, typer.Option("--or-any-port", hidden=True, help="A free one where it is taken.")
+    ] = False,
     until_stdin_closes: Annotated[
         bool, typer.Option("--until-stdin-closes", hidden=True, help="End with the parent.")
     ] = False,
@@ -37,7 +41,10 @@ def serve(
 
     place, settings = open_home(home)
 
+    answered: list[str] = []
+
     def ready(url: str) -> None:
+        answered.append(url)
         if json:
             sys.stdout.write(json_.dumps({"url": url, "pid": os.getpid()}) + "\n")
             sys.stdout.flush()
@@ -50,13 +57,15 @@ def serve(
 
     if until_stdin_closes:
         threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
-    run_service(
-        place,
-        settings,
-        settings.server.host if host is None else host,
-        settings.server.port if port is None else port,
-        ready=ready,
-    )
+    address = settings.server.host if host is None else host
+    number = settings.server.port if port is None else port
+    try:
+        run_service(place, settings, address, number, ready=ready)
+    except (TriagebookError, OSError):
+        # Asking first whether the port is free would leave time for another to take it.
+        if not or_any_port or answered:
+            raise
+        run_service(place, settings, address, 0, ready=ready)
 
 
 def _end_with_parent() -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -37,6 +36,8 @@ class ServiceProcess:
         With a triagebook.toml.
     port : int
         0 takes a free one.
+    or_any : bool
+        Take a free one where `port` is taken.
 
     Attributes
     ----------
@@ -46,9 +47,10 @@ class ServiceProcess:
         What it writes.
     """
 
-    def __init__(self, home: Home, port: int) -> None:
+    def __init__(self, home: Home, port: int, *, or_any: bool = False) -> None:
         self.home = home
         self.port = port
+        self.or_any = or_any
         self.url = ""
         self.log: Path = home.state / "service.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,6 +105,8 @@ class ServiceProcess:
         command = [sys.executable, "-m", "triagebook", "serve", "--home", str(self.home.root)]
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--json", "--until-stdin-closes"]
+        if self.or_any:
+            command.append("--or-any-port")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
@@ -138,18 +142,6 @@ class ServiceProcess:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
         told = "".join(f"\n    {line}" for line in lines)
         return TriagebookError(f"{what}; its last lines:{told}", f"all of it: {self.log}")
-
-
-def free_or(port: int) -> int:
-    """Return a port if nothing listens on it on 127.0.0.1, else 0 (any)."""
-    with socket.socket() as probe:
-        # As the server will ask: a port that only waits for old connections is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return 0
-    return port
 
 
 def end_on_signals() -> None:

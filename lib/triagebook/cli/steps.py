@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from triagebook.core.models import Progress as Line
 
+# Beside a bar there is no room for more.
 _TITLE_WIDTH = 36
 
 
@@ -82,7 +83,7 @@ class RunView:
             TextColumn("  "),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # titles come from the notebook
             TimeElapsedColumn(),
             console=out,
             transient=True,
@@ -90,6 +91,7 @@ class RunView:
         )
         self._task = self._bar.add_task("waiting for its turn", total=None)
         self._started = time.monotonic()
+        self._told = False
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -108,17 +110,30 @@ class RunView:
         """Take one line of progress."""
         if line.event == "started":
             self._bar.update(self._task, total=line.total, description="kernel starts")
-        elif line.event == "answer" and self.answered_s is None:
-            self.answered_s = time.monotonic() - self._started
+        elif line.event == "answer":
+            self._answer(line)
         elif line.event == "cell":
             self._cell(line)
         elif line.message:
             self._bar.console.print(Text(f"  {plain(line.message)}", style="yellow"))
 
+    def _answer(self, line: Line) -> None:
+        # The engine says that there is one, the notebook what it is.
+        if self.answered_s is None:
+            self.answered_s = time.monotonic() - self._started
+        if line.message and not self._told:
+            self._told = True
+            self._bar.console.print(Text(f"  → {plain(line.message)}", style="bold"))
+
     def _cell(self, line: Line) -> None:
-        title = plain(line.title or line.cell or "")[:_TITLE_WIDTH]
+        if line.index is None or line.status is None:
+            # A cell that takes long tells what it is at.
+            question = plain(line.message or line.title or "")
+            self._bar.update(self._task, description=question[:_TITLE_WIDTH])
+            return
+        title = plain(line.title or line.cell or "")
         if line.status == "running":
-            self._bar.update(self._task, total=line.total, description=title)
+            self._bar.update(self._task, total=line.total, description=title[:_TITLE_WIDTH])
             return
         self.cells += 1
         self._bar.update(self._task, total=line.total, completed=line.index)

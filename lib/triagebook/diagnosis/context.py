@@ -11,7 +11,7 @@ import pandas as pd
 
 from triagebook.analysis.columns import Kind, kind_of
 from triagebook.analysis.harm import StandIn, decision_threshold
-from triagebook.analysis.movement import Movement, movement
+from triagebook.analysis.movement import UNTIMED, Movement, movement
 from triagebook.analysis.series import Series, to_series
 from triagebook.core.models import IncidentType
 
@@ -48,14 +48,19 @@ class Column:
 
 @dataclass(frozen=True)
 class View:
-    """A table's rows, in time order, with the time as nanoseconds; None where there is no time."""
+    """A table's rows, in time order, with their times as nanoseconds; empty where there is no time."""
 
     name: str
     spec: TableSpec
     reference: pd.DataFrame
     current: pd.DataFrame
-    reference_times: np.ndarray | None
-    current_times: np.ndarray | None
+    reference_times: np.ndarray
+    current_times: np.ndarray
+
+    @property
+    def timed(self) -> bool:
+        """Whether both windows have rows with times."""
+        return len(self.reference_times) > 0 and len(self.current_times) > 0
 
 
 def moment(nanoseconds: int) -> pd.Timestamp:
@@ -90,7 +95,9 @@ class Context:
     def tables(self) -> dict[str, Table]:
         """All tables, furthest upstream first."""
         items = self.bundle.tables.items()
-        return dict(sorted(items, key=lambda item: (_ROLE_ORDER.get(item[1].spec.role, 1), item[0])))
+        return dict(
+            sorted(items, key=lambda item: (_ROLE_ORDER.get(item[1].spec.role, 1), item[0]))
+        )
 
     def view(self, name: str) -> View | None:
         """Return a table's rows in time order; None where one of the windows has none."""
@@ -155,23 +162,29 @@ class Context:
         found: dict[str, Column] = {}
         for column in self.inputs:  # in order of role: the first is furthest upstream
             known = found.get(column.name)
-            if known is None or (column.movement.beyond_natural and not known.movement.moved):
+            if known is None or (
+                column.movement.beyond_natural and not known.movement.beyond_natural
+            ):
                 found[column.name] = column
-        order = sorted(found.values(), key=lambda c: (-c.movement.ratio, c.table, c.name))
+        order = sorted(found.values(), key=lambda c: (-c.movement.strength, c.table, c.name))
         return [column for column in order if column.movement.moved]
 
     def after(self, column: Column) -> pd.DataFrame:
         """Rows of the column's table since its movement began (all current rows without a split)."""
-        view = self._views[column.table]
-        assert view is not None
+        view = self.rows(column)
         split = column.movement.split
         return view.current.iloc[split.index :] if split is not None else view.current
 
     def before(self, column: Column) -> pd.DataFrame:
-        """The reference rows of the column's table."""
+        """Return the reference rows of the column's table."""
+        return self.rows(column).reference
+
+    def rows(self, column: Column) -> View:
+        """Return the rows of a column's table, which has some: else the column would not be here."""
         view = self._views[column.table]
-        assert view is not None
-        return view.reference
+        if view is None:
+            raise KeyError(column.table)
+        return view
 
     # --- the model -------------------------------------------------------------------------------
 
@@ -247,11 +260,20 @@ class Context:
         out = []
         for series in self.series:
             old, new = series.within(ref_start, start), series.within(start, end + 1)
-            if len(old.values) < 40 or len(new.values) < 20 or np.ptp(old.values) == 0 == np.ptp(new.values):
+            if (
+                len(old.values) < 40
+                or len(new.values) < 20
+                or np.ptp(old.values) == 0 == np.ptp(new.values)
+            ):
                 continue
             moved = movement(
-                series.title, "number", pd.Series(old.values), pd.Series(new.values),
-                reference_times=old.times, current_times=new.times, columns=len(self.series),
+                series.title,
+                "number",
+                pd.Series(old.values),
+                pd.Series(new.values),
+                reference_times=old.times,
+                current_times=new.times,
+                columns=len(self.series),
             )
             out.append((series, moved))
         return out
@@ -266,7 +288,9 @@ class Context:
         feeds: dict[str, set[str]] = {}
         for edge in self.bundle.topology or []:
             # "a calls b": a depends on b, so trouble flows from b to a.
-            source, target = (edge.to, edge.from_) if edge.kind == "calls" else (edge.from_, edge.to)
+            source, target = (
+                (edge.to, edge.from_) if edge.kind == "calls" else (edge.from_, edge.to)
+            )
             feeds.setdefault(target, set()).add(source)
         for task in self.bundle.pipeline or []:
             feeds.setdefault(task.task, set()).update(task.upstream)
@@ -316,7 +340,7 @@ def _view(table: Table) -> View | None:
         rows = frame
         if len(rows) > _MAX_ROWS:
             rows = rows.sample(_MAX_ROWS, random_state=0).sort_index()
-        times = None
+        times = UNTIMED
         if column and column in rows and pd.api.types.is_datetime64_any_dtype(rows[column]):
             rows = rows[rows[column].notna()].sort_values(column, kind="stable")
             times = rows[column].to_numpy(dtype="datetime64[ns]").astype(np.int64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import time
 import traceback
-from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from triagebook.evidence.bundle import Bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from triagebook.core.models import Hypothesis, Verdict
@@ -102,8 +102,12 @@ def diagnose(
     found = toll(ctx, first if verdict != "healthy" else None, onset)
     fault = first is not None and cause_of(first.cause).fault
     sev = severity(
-        bundle.service, verdict, found.impact, wrong_share=found.wrong_share,
-        going_on=found.going_on, fault=fault,
+        bundle.service,
+        verdict,
+        found.impact,
+        wrong_share=found.wrong_share,
+        going_on=found.going_on,
+        fault=fault,
     )
     ctx.results["findings"] = findings
     ctx.results["going_on"] = found.going_on
@@ -147,7 +151,8 @@ def _ask(ctx: Context, check_id: str) -> list[Answer]:
         where = traceback.extract_tb(error.__traceback__)[-1]
         return [
             Answer(
-                locus=f"service:{ctx.bundle.service.name}", verdict="unknown",
+                locus=f"service:{ctx.bundle.service.name}",
+                verdict="unknown",
                 statement=(
                     f"The check {check_id} failed: {type(error).__name__}: {error} "
                     f"({where.name}, line {where.lineno})"
@@ -158,11 +163,18 @@ def _ask(ctx: Context, check_id: str) -> list[Answer]:
 
 def _finding(answer: Answer, check_id: str, number: int, spec: Spec) -> Finding:
     return Finding(
-        id=f"F{number:02d}", check=check_id, locus=answer.locus, verdict=answer.verdict,
-        statement=answer.statement, value=answer.value, unit=answer.unit,
-        threshold=answer.threshold, effect=answer.effect,
+        id=f"F{number:02d}",
+        check=check_id,
+        locus=answer.locus,
+        verdict=answer.verdict,
+        statement=answer.statement,
+        value=answer.value,
+        unit=answer.unit,
+        threshold=answer.threshold,
+        effect=answer.effect,
         since=to_utc(_plain_time(answer.since)) if answer.since is not None else None,
-        evidence=answer.evidence, cell=spec.cell_of(check_id),
+        evidence=answer.evidence,
+        cell=spec.cell_of(check_id),
     )
 
 
@@ -187,11 +199,11 @@ def _onset(ctx: Context, first: Hypothesis | None, findings: Sequence[Finding]) 
     for column in ctx.roots:
         if name in (f"{column.table}.{column.name}", column.name) and column.movement.split:
             split = column.movement.split
-            assert split.time_low is not None
-            assert split.time_high is not None
             return Onset(
-                at=_plain_time(moment(split.time)), low=_plain_time(moment(split.time_low)),
-                high=_plain_time(moment(split.time_high)), **{"from": f"rows of {column.table}.{column.name}"},
+                at=_plain_time(moment(split.time)),
+                low=_plain_time(moment(split.time_low)),
+                high=_plain_time(moment(split.time_high)),
+                **{"from": f"rows of {column.table}.{column.name}"},
             )
     starts = [f for f in findings if f.id in first.for_ and f.since is not None]
     if not starts:
@@ -202,8 +214,10 @@ def _onset(ctx: Context, first: Hypothesis | None, findings: Sequence[Finding]) 
 
 def _summary(verdict: Verdict, first: Hypothesis | None, onset: Onset | None, ctx: Context) -> str:
     if verdict == "healthy" and first is not None:
-        return first.headline if first.cause != "none" else (
-            "Nothing is wrong beyond normal variation: the alert does not hold up."
+        return (
+            first.headline
+            if first.cause != "none"
+            else ("Nothing is wrong beyond normal variation: the alert does not hold up.")
         )
     if verdict == "inconclusive" or first is None:
         missing = [k for k in ("tables", "metrics", "logs", "changes") if ctx.why_missing(k)]
@@ -225,7 +239,8 @@ _KINDS = {
 
 
 def _type_of(
-    kind: IncidentType, first: Hypothesis | None,
+    kind: IncidentType,
+    first: Hypothesis | None,
 ) -> IncidentType:
     """Say which type an incident is that came without one: the first hypothesis' family."""
     if kind is not IncidentType.UNKNOWN or first is None:

@@ -39,21 +39,29 @@ def toll(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> Toll:
     longest = max((end - pd.Timestamp(onset.low)).total_seconds() / 60, 0.0)
     out.append(
         Impact(
-            what="minutes since the onset", value=round(minutes, 1), unit="min",
-            low=round(shortest, 1), high=round(longest, 1),
+            what="minutes since the onset",
+            value=round(minutes, 1),
+            unit="min",
+            low=round(shortest, 1),
+            high=round(longest, 1),
             how="from the onset's interval to the end of the window",
         )
     )
-    if view is not None and view.current_times is not None:
+    if view is not None and view.timed:
         since = view.current_times >= pd.Timestamp(onset.at).value
         rows = int(since.sum())
         low, high = (
-            int((view.current_times >= pd.Timestamp(t).value).sum()) for t in (onset.high, onset.low)
+            int((view.current_times >= pd.Timestamp(t).value).sum())
+            for t in (onset.high, onset.low)
         )
         out.append(
             Impact(
-                what="predictions served since the onset", value=rows, unit="predictions",
-                low=low, high=high, how=f"rows of {view.name} since the onset",
+                what="predictions served since the onset",
+                value=rows,
+                unit="predictions",
+                low=low,
+                high=high,
+                how=f"rows of {view.name} since the onset",
             )
         )
         harm = _harm_of(ctx, first)
@@ -61,15 +69,20 @@ def toll(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> Toll:
             wrong_share = harm.changed
             out.append(
                 Impact(
-                    what="predictions likely wrong", value=round(harm.changed * rows), unit="predictions",
-                    low=round(harm.low * rows), high=round(harm.high * rows),
+                    what="predictions likely wrong",
+                    value=round(harm.changed * rows),
+                    unit="predictions",
+                    low=round(harm.low * rows),
+                    high=round(harm.high * rows),
                     how="decisions that change once the feature is put back, by a stand-in fitted on "
                     "the logged scores",
                 )
             )
             out.append(
                 Impact(
-                    what="positive share", value=round(harm.positive_now, 4), unit="share of decisions",
+                    what="positive share",
+                    value=round(harm.positive_now, 4),
+                    unit="share of decisions",
                     how=f"as served since the onset; {harm.positive_restored:.3f} with the feature put back",
                 )
             )
@@ -77,8 +90,11 @@ def toll(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> Toll:
             if isinstance(price, int | float) and price > 0:
                 out.append(
                     Impact(
-                        what="cost", value=round(harm.changed * rows * price, 2), unit="price units",
-                        low=round(harm.low * rows * price, 2), high=round(harm.high * rows * price, 2),
+                        what="cost",
+                        value=round(harm.changed * rows * price, 2),
+                        unit="price units",
+                        low=round(harm.low * rows * price, 2),
+                        high=round(harm.high * rows * price, 2),
                         how=f"predictions likely wrong times the configured price of {price}",
                     )
                 )

@@ -25,8 +25,10 @@ PRIOR = -1.0
 """Nats a hypothesis starts with, against 0 of "none of these"."""
 EXPECTED_PRIOR = -0.5
 """The same for `none`, `drift.seasonal` and `drift.harmless`: most movements are no fault."""
-CAP = 7.0
-"""No sum of evidence goes beyond this: 0.999 is as sure as a rule of thumb may be."""
+CAP = 4.0
+"""No sum of evidence goes beyond this: weights set by hand may be sure to 0.98, not more."""
+HARD = 3.0
+"""One signal of this weight for a fault is plain evidence."""
 KEEP = 6
 """So many hypotheses are kept; the others' confidence goes to "none of these"."""
 
@@ -73,6 +75,10 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
             for key, case in cases.items():
                 if key[0] == signal.cause and signal.locus in ("*", key[1]):
                     _add(case, signal, finding.id)
+    if any(s.weight >= HARD and cause_of(s.cause).fault for a, _ in pairs for s in a.signals):
+        # What is plainly broken is not explained by a season elsewhere.
+        for (cause, _), case in cases.items():
+            case.weight -= 0.0 if cause_of(cause).fault else 1.5
     _one_fault_a_column(cases)
     order = sorted(cases, key=lambda key: (-cases[key].weight, key))
     if len(order) > 1 and cases[nothing].weight < cases[order[0]].weight - 4.0:
@@ -84,7 +90,7 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
     kept = [
         _hypothesis(key, cases[key], round(float(p), 4))
         for place, (key, p) in enumerate(zip(order, share, strict=True))
-        if p >= 0.005 or place < 3  # noqa: PLR2004 - three are shown, however unlikely
+        if p >= 0.005 or place < 3  # three are shown, however unlikely
     ][:KEEP]
     return kept, round(1.0 - sum(h.confidence for h in kept), 4)
 

@@ -26,7 +26,10 @@ def answer(diagnosis: Diagnosis, *, going_on: bool) -> str:
     """Return the answer as HTML."""
     kind = str(diagnosis.incident_type).replace("_", " ")
     level = diagnosis.severity.level
-    chips = [chip(level, "bad" if level in ("SEV1", "SEV2") else ""), chip(VERDICTS[diagnosis.verdict])]
+    chips = [
+        chip(level, "bad" if level in ("SEV1", "SEV2") else ""),
+        chip(VERDICTS[diagnosis.verdict]),
+    ]
     if diagnosis.onset is not None:
         chips.append(chip("still going on" if going_on else "it has stopped"))
     if diagnosis.alert.status == "resolved":
@@ -88,14 +91,14 @@ def _range(impact: Impact) -> str:
 
 def confidence(value: float) -> str:
     """Write a confidence: `0.86`, and never a nought that is none."""
-    return "under 0.01" if 0 < value < 0.005 else f"{value:.2f}"
+    return "< 0.01" if 0 < value < 0.005 else f"{value:.2f}"
 
 
 def _confidence(value: float) -> str:
     width = round(100 * min(max(value, 0.0), 1.0))
     return (
         f'<div style="display:inline-block;min-width:64px"><div class="tb-p" style="font-size:17px">'
-        f"<b>{confidence(value)}</b></div>"
+        f"<b>{text(confidence(value))}</b></div>"
         f'<div class="tb-bar" aria-hidden="true"><i style="width:{width}%"></i></div></div>'
     )
 
@@ -131,7 +134,9 @@ def hypotheses(diagnosis: Diagnosis) -> str:
     for place, found in enumerate(diagnosis.hypotheses):
         parts.append(hypothesis(found, diagnosis.findings, dim=place > 0, most=12))
         if place == 0:
-            parts.append(soft(f"What tells it from its look-alikes: {text(cause_of(found.cause).tells)}."))
+            parts.append(
+                soft(f"What tells it from its look-alikes: {text(cause_of(found.cause).tells)}.")
+            )
     parts.append(
         f'<div class="tb-hyp none">{_confidence(diagnosis.none_of_these)}<div>'
         '<h3 style="margin:0;font-size:15px;font-weight:500">None of these</h3></div></div>'
@@ -157,7 +162,11 @@ def not_seen(entry: LedgerEntry) -> str:
     """Say in a few words why a pull gave less than everything."""
     word = {"not_configured": "not configured"}.get(entry.status, entry.status)
     why = (entry.why or "").split("\n")[0]
-    took = f" in {span(entry.took_s)}" if entry.status == "unavailable" and entry.took_s and not why else ""
+    took = (
+        f" in {span(entry.took_s)}"
+        if entry.status == "unavailable" and entry.took_s and not why
+        else ""
+    )
     return f"{word}{took}" + (f", {why[:120]}" if why and entry.status != "not_configured" else "")
 
 
@@ -172,5 +181,3 @@ def severity(diagnosis: Diagnosis) -> str:
     return root(
         f'<p class="tb-lead"><b>{text(diagnosis.severity.level)}</b>, because</p><ul>{items}</ul>'
     )
-
-

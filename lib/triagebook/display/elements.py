@@ -34,8 +34,7 @@ def text(value: object) -> str:
 def chip(label: str, kind: str = "") -> str:
     """Return a chip; `kind` is "", "bad", "miss" or "ok"."""
     style = _CHIP + (_BAD if kind in ("bad", "miss") else "")
-    mark = {"miss": "○ ", "bad": ""}.get(kind, "")
-    return f'<span class="tb-chip {kind}" style="{style}">{mark}{text(label)}</span>'
+    return f'<span class="tb-chip {kind}" style="{style}">{text(label)}</span>'
 
 
 def to_cell(cell: str | None, label: str = "see") -> str:
@@ -74,14 +73,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[
 
     def cell(value: str, place: int) -> str:
         inner = value if isinstance(value, Html) else text(value)
-        kind, style = (' class="num"', "text-align:right") if place in numeric else ("", "text-align:left")
+        kind, style = (
+            (' class="num"', "text-align:right") if place in numeric else ("", "text-align:left")
+        )
         return f'<td{kind} style="{style};vertical-align:top;padding:4px 12px 4px 0">{inner}</td>'
 
     top = "".join(
         f'<th scope="col" style="text-align:{"right" if i in numeric else "left"};padding:4px 12px 4px 0">{text(h)}</th>'
         for i, h in enumerate(head)
     )
-    body = "".join("<tr>" + "".join(cell(v, i) for i, v in enumerate(row)) + "</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(cell(v, i) for i, v in enumerate(row)) + "</tr>" for row in rows
+    )
     return f'<div class="tb-table"><table style="margin-left:0"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
@@ -110,7 +113,7 @@ def picture(wide: bytes, narrow: bytes | None, alt: str) -> str:
     out = f'<img class="tb-wide" src="data:image/png;base64,{big}" alt="{said}" style="max-width:100%;width:860px">'
     if narrow is not None:
         small = base64.b64encode(narrow).decode()
-        out += f'<img class="tb-narrow" src="data:image/png;base64,{small}" alt="" style="display:none">'
+        out += f'<img class="tb-narrow" src="data:image/png;base64,{small}" alt="{said}" style="display:none">'
     return f'<figure class="tb-fig" style="margin:8px 0">{out}</figure>'
 
 

@@ -23,22 +23,60 @@ _WORDS = {"bad": "bad", "ok": "fine", "unknown": "unknown"}
 def findings(found: Sequence[Finding]) -> str:
     """Return one line a finding: its verdict, its statement, its evidence."""
     if not found:
-        return root('<p class="tb-finding unknown">No check of this section had anything to look at.</p>')
-    lines = []
-    for finding in sorted(found, key=lambda f: ("bad", "unknown", "ok").index(f.verdict)):
-        cited = ", ".join(finding.evidence) or "no pull"
-        lines.append(
-            f'<p class="tb-finding {finding.verdict}" style="{_LINE.format(colour=_COLOURS[finding.verdict])}">'
-            f"<b>{_WORDS[finding.verdict]}</b> {text(finding.statement)} "
-            f'<small style="color:#7b8794">{text(finding.id)} · {text(cited)}</small></p>'
+        return root(
+            '<p class="tb-finding unknown">No check of this section had anything to look at.</p>'
         )
+    loud = [f for f in found if f.verdict == "bad"] + [f for f in found if f.verdict == "unknown"]
+    fine = [f for f in found if f.verdict == "ok"]
+    lines = [_line(f) for f in loud]
+    if len(fine) > FOLD and loud:
+        inner = "".join(_line(f) for f in fine)
+        lines.append(
+            f"<details><summary>{count(len(fine))} answers are fine</summary>{inner}</details>"
+        )
+    else:
+        lines += [_line(f) for f in fine]
     return root("".join(lines))
+
+
+FOLD = 3
+"""More fine answers than this are folded where something else is bad."""
+
+
+def _line(finding: Finding) -> str:
+    return (
+        f'<p class="tb-finding {finding.verdict}" style="{_LINE.format(colour=_COLOURS[finding.verdict])}">'
+        f"<b>{_WORDS[finding.verdict]}</b> {text(finding.statement)} "
+        f'<small style="color:#7b8794">{text(finding.id)} · {text(cited(finding.evidence))}</small></p>'
+    )
+
+
+def cited(ids: Sequence[str]) -> str:
+    """Write ledger ids in short: `L03 to L06, L09`."""
+    runs: list[list[str]] = []
+    for one in ids:
+        tail = one[1:]
+        if (
+            runs
+            and tail.isdigit()
+            and runs[-1][-1][1:].isdigit()
+            and int(tail) == int(runs[-1][-1][1:]) + 1
+        ):
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    said = [
+        r[0] if len(r) == 1 else f"{r[0]} to {r[-1]}" if len(r) > 2 else ", ".join(r) for r in runs
+    ]
+    return ", ".join(said) or "no pull"
 
 
 def impact(diagnosis: Diagnosis) -> str:
     """Return the impact with its range and how it was computed."""
     if not diagnosis.impact:
-        return root(soft("No impact could be computed: no onset was found, or no predictions seen."))
+        return root(
+            soft("No impact could be computed: no onset was found, or no predictions seen.")
+        )
     rows = [
         (
             i.what,
@@ -61,20 +99,29 @@ def actions(diagnosis: Diagnosis) -> str:
     for action in diagnosis.actions:
         line = " · ".join(
             text(f"{label}: {value}")
-            for label, value in (("dry run", action.dry_run), ("undo", action.inverse), ("risk", action.risk))
+            for label, value in (
+                ("dry run", action.dry_run),
+                ("undo", action.inverse),
+                ("risk", action.risk),
+            )
             if value
         )
         parts.append(
             f'<div class="tb-act" style="margin:0 0 10px"><div><b>{text(action.title or action.action)}</b>'
             f'<p style="margin:0">{line}</p></div></div>'
         )
-    note = soft("Proposals, computed from the evidence. Nothing has been carried out; no action system is connected.")
+    note = soft(
+        "Proposals, computed from the evidence. Nothing has been carried out; no action system is connected."
+    )
     return root(note + "".join(parts))
 
 
 def escalation(diagnosis: Diagnosis, roles: Sequence[str], people: Sequence[str]) -> str:
     """Return whom to call, and what to tell them in three lines."""
-    who = "".join(f"<li>{text(name)}</li>" for name in [*people, *roles]) or "<li>nobody is configured</li>"
+    who = (
+        "".join(f"<li>{text(name)}</li>" for name in [*people, *roles])
+        or "<li>nobody is configured</li>"
+    )
     since = short(diagnosis.onset.at) if diagnosis.onset else "an unknown time"
     told = (
         f"{diagnosis.service.name}: {diagnosis.severity.level} since {since}. {diagnosis.summary} "
@@ -115,7 +162,14 @@ def similar(diagnosis: Diagnosis, runs: Path | None) -> str:
             looked += 1
             alike = [w for w in ("cause", "locus") if theirs.get(w) == getattr(first, w)]
             if alike:
-                rows.append((other["incident_id"], theirs.get("title", ""), " and ".join(alike), other.get("summary", "")))
+                rows.append(
+                    (
+                        other["incident_id"],
+                        theirs.get("title", ""),
+                        " and ".join(alike),
+                        other.get("summary", ""),
+                    )
+                )
     if not rows:
         return root(soft(f"None among {count(looked)} earlier incidents of this service."))
     return root(table(("incident", "cause", "the same", "summary"), rows[:5]))
@@ -131,21 +185,39 @@ def postmortem(diagnosis: Diagnosis, attempt_times: dict[str, str]) -> str:
     """
     timeline: list[tuple[str, str]] = []
     if diagnosis.onset is not None:
-        timeline.append((iso(diagnosis.onset.at), "onset: " + (diagnosis.hypotheses[0].headline if diagnosis.hypotheses else "")))
-    for finding in diagnosis.findings:
-        if finding.check == "changes.before_onset" and finding.since is not None:
-            timeline.append((iso(finding.since), finding.statement))
+        timeline.append(
+            (
+                iso(diagnosis.onset.at),
+                "onset: " + (diagnosis.hypotheses[0].headline if diagnosis.hypotheses else ""),
+            )
+        )
+    timeline += [
+        (iso(finding.since), finding.statement)
+        for finding in diagnosis.findings
+        if finding.check == "changes.before_onset" and finding.since is not None
+    ]
     if diagnosis.alert.starts_at is not None:
-        timeline.append((iso(diagnosis.alert.starts_at), f"alert: {diagnosis.alert.title or 'untitled'}"))
+        timeline.append(
+            (iso(diagnosis.alert.starts_at), f"alert: {diagnosis.alert.title or 'untitled'}")
+        )
     timeline.sort()
     timeline += [(when, what) for what, when in attempt_times.items()]
     first = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
-    suspects = [f for f in diagnosis.findings if f.check == "changes.before_onset" and f.verdict == "bad"]
+    suspects = [
+        f for f in diagnosis.findings if f.check == "changes.before_onset" and f.verdict == "bad"
+    ]
     head = (
         ("Summary", diagnosis.summary),
         ("Severity", f"{diagnosis.severity.level}: {'; '.join(diagnosis.severity.because)}"),
-        ("Impact", "; ".join(f"{i.what}: {number(i.value)} {i.unit}" for i in diagnosis.impact) or "not known"),
-        ("Root cause", f"{first.title} (confidence {first.confidence:.2f})" if first else "not known"),
+        (
+            "Impact",
+            "; ".join(f"{i.what}: {number(i.value)} {i.unit}" for i in diagnosis.impact)
+            or "not known",
+        ),
+        (
+            "Root cause",
+            f"{first.title} (confidence {first.confidence:.2f})" if first else "not known",
+        ),
         ("Trigger", suspects[0].statement if suspects else "not known"),
         ("Detection", _detection(diagnosis)),
     )
@@ -170,7 +242,14 @@ def ledger(diagnosis: Diagnosis) -> str:
     """Return every pull: what was asked, and what came of it."""
     rows = [
         (
-            e.id, e.source, Html(chip(e.status.replace("_", " "), "miss" if e.status in ("unavailable", "not_configured") else "")),
+            e.id,
+            e.source,
+            Html(
+                chip(
+                    e.status.replace("_", " "),
+                    "miss" if e.status in ("unavailable", "not_configured") else "",
+                )
+            ),
             "" if e.rows is None else count(e.rows),
             "" if e.took_s is None else f"{e.took_s:.2f}",
             e.why or "",
@@ -197,5 +276,3 @@ def provenance(diagnosis: Diagnosis, windows: Windows) -> str:
     notes = [str(n) for n in (getattr(windows, "notes", None) or [])]
     rows += [("clock", note) for note in notes]
     return root(table(("", ""), rows))
-
-

@@ -42,7 +42,9 @@ def drift_report(ctx: Context, output: Path, rows: int, seed: int = 0) -> Sideca
         The table says, for each column, which test was used, its score, and whether Evidently calls
         it drift. It compares the whole windows, with no regard to the onset, hours or seasons.
     """
-    view = ctx.role("predictions") or next((v for n in ctx.tables if (v := ctx.view(n)) is not None), None)
+    view = ctx.role("predictions") or next(
+        (v for n in ctx.tables if (v := ctx.view(n)) is not None), None
+    )
     if view is None:
         return _nothing("no table has rows in both windows")
     mine = [c for c in ctx.columns if c.table == view.name]
@@ -62,7 +64,9 @@ def drift_report(ctx: Context, output: Path, rows: int, seed: int = 0) -> Sideca
             numerical_columns=numeric,
             categorical_columns=[n for n in names if n not in numeric],
         )
-        current, reference = (Dataset.from_pandas(f, data_definition=definition) for f in (new, old))
+        current, reference = (
+            Dataset.from_pandas(f, data_definition=definition) for f in (new, old)
+        )
         snapshot = Report([DataDriftPreset()]).run(current, reference)
         part = output.with_name(f".{output.name}.part")
         snapshot.save_html(str(part))
@@ -77,7 +81,10 @@ def drift_report(ctx: Context, output: Path, rows: int, seed: int = 0) -> Sideca
         f"{words} It compares whole windows, with no regard to onset, hours or seasons, so weather "
         "and weekdays are called drift too. The full report lies beside this notebook: evidently.html."
     )
-    return Sidecar(root(soft(text(note)) + table(("column", "test", "score", "Evidently says"), found, (2,))), words)
+    return Sidecar(
+        root(soft(text(note)) + table(("column", "test", "score", "Evidently says"), found, (2,))),
+        words,
+    )
 
 
 def _nothing(why: str) -> Sidecar:
@@ -113,6 +120,10 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         small_is_drift = "p_value" in method or method in {"ks", "chisquare", "z"}
         drift = ""
         if isinstance(threshold, int | float):
-            drift = "drift" if (value < threshold if small_is_drift else value >= threshold) else "no drift"
+            drift = (
+                "drift"
+                if (value < threshold if small_is_drift else value >= threshold)
+                else "no drift"
+            )
         out.append((str(column), method, f"{value:.3f}", drift))
     return sorted(out, key=lambda r: (r[3] != "drift", r[0]))

@@ -206,6 +206,9 @@ def _sections(nb: NotebookNode) -> list[Section]:
             sections.append(Section(anchor=f"s-{anchor}", heading=heading, plain=top))
         sections[-1].cells.append(cell)
     for section in sections:
+        if section.heading and any(cell.get("id") == "answer" for cell in section.cells):
+            # Answer first, on a phone too: parameters and pulls step behind it.
+            section.cells.sort(key=_place)
         # An output that brings its own boxes is not boxed again.
         section.plain = section.plain or any(
             "tb-card" in str(output.get("data", {}).get("text/html", ""))
@@ -213,6 +216,12 @@ def _sections(nb: NotebookNode) -> list[Section]:
             for output in cell.get("outputs", [])
         )
     return [section for section in sections if section.cells]
+
+
+def _place(cell: NotebookNode) -> int:
+    if cell.cell_type == "markdown":
+        return 0
+    return 1 if cell.get("id") == "answer" else 2
 
 
 def _note(nb: NotebookNode) -> str:

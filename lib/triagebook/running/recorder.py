@@ -44,7 +44,7 @@ class Recorder(NotebookExecutionManager):  # type: ignore[misc]  # papermill has
         self._answered = False
         nb.metadata.setdefault("triagebook", {}).update(labels)
         # papermill's entries are paths of this machine, or the whole notebook handed over.
-        nb.metadata.papermill.update(
+        nb.metadata.setdefault("papermill", nbformat.from_dict({})).update(  # type: ignore[no-untyped-call]
             input_path=labels.get("runbook", "runbook.ipynb"),
             output_path=target.name if target else None,
         )

@@ -8,6 +8,8 @@ service, as it does the kernel with the runner, nobody would be left to end the 
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -58,10 +60,12 @@ class Lifeline:
     def _watch(self) -> None:
         while os.read(0, 64):
             pass
-        end(self.roots(), within_s=2.0)
-        if self.sockets is not None:
-            remove_sockets(self.sockets)
-        os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            end(self.roots(), within_s=2.0)
+            if self.sockets is not None:
+                remove_sockets(self.sockets)
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run(attempt: Attempt, lifeline: Lifeline) -> RunResult:
@@ -107,6 +111,8 @@ def _execute(
         lifeline.kernel, lifeline.sockets = identify(pid), sockets
         if lifeline.kernel is not None:
             attempt.note_process("kernel", lifeline.kernel, sockets)
+        # While the kernel works this process has nothing to do.
+        threading.Thread(target=_load_report, name="load report", daemon=True).start()
 
     reserve_s = min(RESERVE_S, RESERVE_SHARE * request.deadline_s)
     try:
@@ -152,6 +158,11 @@ def _report(attempt: Attempt) -> str | None:
         logging.getLogger(__name__).exception("the report could not be made")
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def _load_report() -> None:
+    with contextlib.suppress(Exception):  # `_report` meets the same error, and says it
+        importlib.import_module("triagebook.report.html")
 
 
 def _environment(request: RunRequest) -> None:

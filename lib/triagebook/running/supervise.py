@@ -78,6 +78,10 @@ def execute_attempt(
     if result is None:
         status, why = ended or ("failed", _last_words(attempt, process.returncode))
         result = _mark(attempt, status, why, time.monotonic() - began)
+    elif ended is not None:
+        ProgressLog(attempt.folder).add(
+            "executed", message=f"{ended[1]}, before its report was made"
+        )
     _pass_on(tail, on_progress)
     return result
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from triagebook.web.wording import SHARES, clean, number, quantity
+from triagebook.web.wording import clean, confidence, is_share, number, quantity
 
 if TYPE_CHECKING:
     from triagebook.core.models import Diagnosis, Finding, Hypothesis, Impact, LedgerEntry
 
 _UNITS = {"metrics": "samples", "logs": "lines", "tables": "rows"}
 _SEEN = {"ok", "empty"}
+_DURATIONS = {"ms", "s", "min", "h", "d"}
 _LIKELY = 0.2
 
 
@@ -48,6 +49,18 @@ class Chip:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """The picture that speaks for the first hypothesis, and what it shows in words.
+
+    `narrow` is its rendering for a phone, where the notebook made one.
+    """
+
+    name: str
+    text: str
+    narrow: str | None = None
+
+
+@dataclass(frozen=True)
 class Fact:
     """A label, a value, and what stands behind it in small."""
 
@@ -72,21 +85,43 @@ def lead(diagnosis: Diagnosis) -> tuple[str, str]:
     return head, "" if rest == head else rest
 
 
-def facts(diagnosis: Diagnosis, most: int = 3) -> list[Fact]:
-    """Return the figures people ask for; since and next are the page's own."""
-    return [_fact(impact) for impact in diagnosis.impact[:most]]
+def facts(diagnosis: Diagnosis, most: int = 2) -> list[Fact]:
+    """Return the figures people ask for, estimates of harm first; since and next are the page's own.
+
+    How long it has lasted is left out: "since" says it.
+    """
+    told = [impact for impact in diagnosis.impact if impact.unit not in _DURATIONS]
+    return [_fact(impact) for impact in sorted(told, key=_is_certain)[:most]]
+
+
+def _is_certain(impact: Impact) -> bool:
+    return impact.low is None or impact.low == impact.high
 
 
 def _fact(impact: Impact) -> Fact:
     small = ""
-    if impact.low is not None and impact.high is not None:
+    if impact.low is not None and impact.high is not None and impact.low != impact.high:
         low, high = number(impact.low, impact.unit), number(impact.high, impact.unit)
         small = f"({low} to {high})"
     what, unit = clean(impact.what), clean(impact.unit)
     # "predictions likely wrong: 18,200 predictions" says it twice.
-    bare = unit not in SHARES and unit.lower() in what.lower().split()
+    bare = not is_share(unit) and unit.lower() in what.lower().split()
     value = number(impact.value) if bare else quantity(impact.value, impact.unit)
     return Fact(what, value, small, clean(impact.how))
+
+
+def chart(diagnosis: Diagnosis, pictures: list[str]) -> Chart | None:
+    """Return the first picture that a finding for the first hypothesis stands beside."""
+    if not diagnosis.hypotheses:
+        return None
+    known = {finding.id: finding for finding in diagnosis.findings}
+    for name in diagnosis.hypotheses[0].for_:
+        finding = known.get(name)
+        if finding is not None and f"{finding.cell}.png" in pictures:
+            small = f"{finding.cell}-narrow.png"
+            narrow = small if small in pictures else None
+            return Chart(f"{finding.cell}.png", clean(finding.statement), narrow)
+    return None
 
 
 def reasons(diagnosis: Diagnosis) -> list[Row]:
@@ -100,7 +135,7 @@ def reasons(diagnosis: Diagnosis) -> list[Row]:
 
 def _row(hypothesis: Hypothesis, known: dict[str, Finding], *, dim: bool) -> Row:
     return Row(
-        share=f"{hypothesis.confidence:.2f}",
+        share=confidence(hypothesis.confidence),
         percent=round(hypothesis.confidence * 100, 1),
         title=clean(hypothesis.title or f"{hypothesis.cause} at {hypothesis.locus}"),
         mechanism=clean(hypothesis.mechanism),
@@ -119,32 +154,41 @@ def _reason(name: str, known: dict[str, Finding]) -> Reason:
 
 def chips(ledger: list[LedgerEntry]) -> list[Chip]:
     """Return what was looked at, then what could not be seen, then what was never set up."""
-    seen = [_seen(entry) for entry in ledger if entry.status in _SEEN]
+    seen: dict[str, list[LedgerEntry]] = {}
+    for entry in ledger:
+        if entry.status in _SEEN:
+            # Reference and current are two pulls of one thing.
+            seen.setdefault(entry.source, []).append(entry)
     missed = [entry for entry in ledger if entry.status not in {*_SEEN, "not_configured"}]
     absent = [entry for entry in ledger if entry.status == "not_configured"]
     lost = [
-        Chip(f"{clean(source)}: {_why(entries[0])}", "miss", "\n".join(map(_story, entries)))
-        for source, entries in (
-            (source, list(group))
-            for source, group in groupby(missed, key=lambda entry: entry.source)
-        )
+        Chip(f"{_name(entries[0])}: {_why(entries[0])}", "miss", "\n".join(map(_story, entries)))
+        for entries in (list(group) for _, group in groupby(missed, key=lambda entry: entry.source))
     ]
+    found = [_seen(entries) for entries in seen.values()]
     if not absent:
-        return [*seen, *lost]
-    names = ", ".join(dict.fromkeys(clean(entry.source) for entry in absent))
+        return [*found, *lost]
+    names = ", ".join(dict.fromkeys(_name(entry) for entry in absent))
     return [
-        *seen,
+        *found,
         *lost,
         Chip(f"not set up: {names}", "off", "\n".join(_story(entry) for entry in absent)),
     ]
 
 
-def _seen(entry: LedgerEntry) -> Chip:
-    name = clean(entry.source)
-    if entry.status == "empty" or entry.rows == 0:
-        return Chip(f"{name}: nothing there", "", _story(entry))
-    rows = "" if entry.rows is None else f" {entry.rows:,} {_UNITS.get(entry.kind, '')}".rstrip()
-    return Chip(f"{name}{rows}", "", _story(entry))
+def _seen(entries: list[LedgerEntry]) -> Chip:
+    name, story = _name(entries[0]), "\n".join(map(_story, entries))
+    counts = [entry.rows for entry in entries if entry.rows is not None]
+    if (counts and not sum(counts)) or all(entry.status == "empty" for entry in entries):
+        return Chip(f"{name}: nothing there", "", story)
+    rows = f" {sum(counts):,} {_UNITS.get(entries[0].kind, '')}".rstrip() if counts else ""
+    return Chip(f"{name}{rows}", "", story)
+
+
+def _name(entry: LedgerEntry) -> str:
+    # "tables:flights" is flights to a reader, "metrics:files" is metrics.
+    head, _, part = clean(entry.source).partition(":")
+    return part if head == "tables" and part else head
 
 
 def _why(entry: LedgerEntry) -> str:

@@ -32,6 +32,17 @@ def report(incident_id: str, here: Here) -> Response:
     return FileResponse(path, media_type=FILES["report.html"], headers=headers)
 
 
+@router.get("/incidents/{incident_id}/figures/{name}", response_class=Response)
+def figure(incident_id: str, name: str, here: Here) -> Response:
+    """Return a figure of the run."""
+    path = here.folder(here.incident(incident_id)).picture(name)
+    if path is None:
+        raise NotFoundError(f"there is no such figure of {incident_id}", "the report has them all")
+    return FileResponse(
+        path, media_type="image/png", headers={"Content-Security-Policy": FILE_POLICY}
+    )
+
+
 @router.get("/incidents/{incident_id}/files/{name}", response_class=Response)
 def file(incident_id: str, name: str, here: Here) -> Response:
     """Download a file of the run: the notebook, the report, the diagnosis, the evidence."""

@@ -73,6 +73,21 @@ class RunFolder:
         names = [name for name in FILES if self.file(name) is not None]
         return [*names, EVIDENCE] if any(self._evidence()) else names
 
+    def pictures(self) -> list[str]:
+        """List the published figures."""
+        folder = self.published / "figures"
+        if folder.is_symlink() or not folder.is_dir():
+            return []
+        return sorted(
+            path.name
+            for path in folder.glob("*.png")
+            if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+        )
+
+    def picture(self, name: str) -> Path | None:
+        """Return a published figure; None where there is none of that name."""
+        return self.published / "figures" / name if name in self.pictures() else None
+
     def answer(self) -> Answer:
         """Read diagnosis.json: the published one, else that of the notebook which still runs."""
         for folder, early in ((self.published, False), (self.running, True)):

@@ -54,6 +54,7 @@ def _environment() -> Environment:
         "onset_range",
         "words",
         "web_link",
+        "confidence",
     ):
         environment.filters[name] = getattr(wording, name)
     environment.globals["version"] = triagebook.__version__

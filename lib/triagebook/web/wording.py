@@ -15,8 +15,12 @@ from triagebook.report.plain import plain
 if TYPE_CHECKING:
     from triagebook.core.models import Onset
 
-SHARES = {"share", "ratio", "fraction"}
-"""Units that a page shows as per cent."""
+_SHARES = {"share", "ratio", "fraction"}
+
+
+def is_share(unit: str | None) -> bool:
+    """Tell whether a unit, such as "share" or "share of decisions", is shown as per cent."""
+    return unit is not None and (unit in _SHARES or unit.startswith("share of "))
 
 
 def clean(value: object) -> str:
@@ -32,17 +36,26 @@ def number(value: float, unit: str | None = None) -> str:
     """Write a number for people: 18,200; 0.31; a share as 31 %."""
     if not math.isfinite(value):
         return "not known"
-    if unit in SHARES:
+    if is_share(unit):
         return f"{value * 100:.3g}\N{NO-BREAK SPACE}%"
     if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
 
+def confidence(value: float) -> str:
+    """Write a confidence with two digits, and never a nought or a one that is none."""
+    if 0 < value < 0.005:
+        return "< 0.01"
+    return "> 0.99" if 0.995 <= value < 1 else f"{value:.2f}"
+
+
 def quantity(value: float, unit: str | None) -> str:
     """Write a number with its unit, a share as per cent."""
     text = number(value, unit)
-    return text if not unit or unit in SHARES else f"{text} {clean(unit)}"
+    if is_share(unit):
+        return f"{text} {clean(unit).partition(' ')[2]}".strip()
+    return f"{text} {clean(unit)}" if unit else text
 
 
 def span(seconds: float) -> str:

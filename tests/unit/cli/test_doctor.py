@@ -95,7 +95,7 @@ def test_sources_that_do_not_answer_and_wrong_keys_are_told(tmp_path):
     assert "nosuch.jsonl" in found["flight-delay logs:files"]["says"]
 
     home.config.write_text(text + '[[service.logs]]\nsource = "files"\npaht = "nosuch.jsonl"\n')
-    found = [c for c in json.loads(call("doctor", "--home", str(tmp_path), "--json").stdout)]
+    found = json.loads(call("doctor", "--home", str(tmp_path), "--json").stdout)
     wrong = [check for check in found if check["name"] == "pulls"]
     assert wrong
     assert all("triagebook.toml:" in check["says"] for check in wrong)

@@ -117,7 +117,8 @@ def test_alert_of_a_group_that_is_all_resolved_can_still_be_looked_at(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "body", ["", "no json", "[]", "42", '{"status": "perhaps"}', '{"version": "4", "alerts": []}']
+    "body",
+    ["", "no json", "[]", "42", "{}", '{"status": "perhaps"}', '{"version": "4", "alerts": []}'],
 )
 def test_a_file_that_holds_no_alert_says_what_was_expected(tmp_path, body):
     path = tmp_path / "alert.json"

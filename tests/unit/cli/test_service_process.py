@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.unit.cli.samples import write_home
-from triagebook.cli.service_process import ServiceProcess, free_or
+from triagebook.cli.service_process import ServiceProcess
 from triagebook.core.errors import TriagebookError
 from triagebook.core.paths import Home
 
@@ -100,13 +100,19 @@ def test_a_service_that_dies_ends_the_wait_with_its_last_lines(home):
             service.wait()
 
 
-def test_taken_port_falls_back_to_any():
+def test_taken_port_is_an_error_unless_any_will_do(home):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert free_or(port) == 0
-    assert free_or(port) == port
+        with (
+            pytest.raises(TriagebookError, match=f"cannot listen on 127.0.0.1:{port}"),
+            ServiceProcess(home, port),
+        ):
+            pass
+        with ServiceProcess(home, port, or_any=True) as service:
+            assert not service.url.endswith(f":{port}")
+            assert httpx.get(f"{service.url}/healthz", trust_env=False).is_success
 
 
 def test_two_services_on_one_home_are_refused_with_a_reason(home):

@@ -47,12 +47,16 @@ def test_a_run_without_a_terminal_is_a_line_for_each_finished_cell():
         view.see(line("started", total=3))
         view.see(cell(1, "running", title="Since when?"))
         view.see(cell(1, "done", title="Since when?", took_s=0.42))
+        view.see(line("cell", message="Is it the season?"))
         view.see(line("answer"))
+        view.see(line("answer", message="it is the unit"))
+        view.see(line("answer", message="told twice"))
         view.see(cell(2, "failed", title="How bad?", took_s=0.1, message="KeyError: \x1b[2Jx"))
         view.see(cell(3, "not_run", message="the kernel died"))
     lines = [text.split() for text in out.file.getvalue().splitlines()]
     assert lines == [
         ["1/3", "0.4", "s", "Since", "when?"],
+        ["→", "it", "is", "the", "unit"],
         ["2/3", "0.1", "s", "How", "bad?", "failed:", "KeyError:", "[2Jx"],
         ["3/3", "c3", "not_run:", "the", "kernel", "died"],
     ]

@@ -63,7 +63,7 @@ ANSWER = """<div class="tb"><div class="tb-top"><h2>flight-delay: drift</h2><ul 
 <div><span>late share predicted</span><b>31 %</b>, was 18 %</div><div><span>next</span><b>restore features to 01:00</b></div></div></section>
 <section class="tb-card"><h2>Why we think so</h2>
 <div class="tb-hyp"><div><div class="tb-p">0.86</div><div class="tb-bar"><i style="width:86%"></i></div></div>
-<div><h3>Unit change in features.distance</h3><p><b>for</b> every value × 1.609 from batch 02:00 on <a href="#cell-chart">see</a></p><p><b>against</b> nothing found</p></div></div>
+<div><h3>Unit change in features.distance</h3><p><b>for</b> every value × 1.609 from batch 02:00 on <a href="#cell-id=chart">see</a></p><p><b>against</b> nothing found</p></div></div>
 <div class="tb-hyp dim"><div><div class="tb-p">0.06</div><div class="tb-bar"><i style="width:6%"></i></div></div>
 <div><h3>Seasonal movement of features.distance</h3><p><b>against</b> +2 % a year before, not +61 %</p></div></div></section>
 <section class="tb-card"><h2>What we looked at, and what we could not</h2><ul class="tb-led"><li class="tb-chip">metrics 41 series</li>

@@ -59,7 +59,7 @@ def test_two_equal_headings_have_two_anchors():
 
 
 def test_every_cell_can_be_linked_to(html):
-    assert 'id="cell-chart"' in html
+    assert 'id="cell-id=chart"' in html
 
 
 def test_a_png_carries_its_alternative_text(html):

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.running.conftest import code, text
-from triagebook.running.processes import family
+from triagebook.running.processes import family, identify
 from triagebook.running.progress import read_progress
 from triagebook.running.supervise import execute_attempt
 
@@ -191,13 +191,7 @@ def test_what_a_cell_left_in_the_background_is_ended(make_attempt: MakeAttempt):
 
     pid = int((attempt.folder / "background.pid").read_text())
     assert pid > 1
-    assert not _running(pid)
-
-
-def _running(pid: int) -> bool:
-    from triagebook.running.processes import identify  # noqa: PLC0415
-
-    return identify(pid) is not None
+    assert identify(pid) is None
 
 
 def test_a_reader_never_sees_a_part_of_the_notebook(make_attempt: MakeAttempt):
@@ -248,6 +242,16 @@ def test_the_kernel_works_in_the_attempts_folder_and_says_when_the_answer_is_the
     assert f"inc-1 {home} 1" in words(cells_of(attempt.notebook)["one"])
     events = [(line.event, line.cell) for line in read_progress(attempt.folder)]
     assert events.index(("answer", None)) < events.index(("cell", "two"))
+
+
+def test_a_report_that_cannot_be_made_costs_nothing_else(make_attempt: MakeAttempt):
+    attempt = make_attempt(code("import os; os.mkdir('report.html')", "one"))
+    result = execute_attempt(attempt)
+
+    assert (result.status, result.failed_cells) == ("executed", [])
+    assert statuses(attempt.notebook) == {"one": ("completed", None)}
+    said = [line.message or "" for line in read_progress(attempt.folder)]
+    assert any("the report could not be made" in message for message in said)
 
 
 def test_a_kernel_that_does_not_exist_is_a_failed_run(make_attempt: MakeAttempt):

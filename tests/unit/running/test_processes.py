@@ -33,8 +33,9 @@ def tree():
         assert root.stdout.readline() == b"up\n"
         who = identify(root.pid)
         assert who is not None
+        everyone = [one for pid in family([who]) if (one := identify(pid)) is not None]
         yield root, who
-        end([who])
+        end(everyone)
 
 
 def test_a_tree_is_ended_whole(tree):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from tests.unit.report.samples import investigation
+from tests.unit.report.samples import investigation, png
 from triagebook.core.models import Diagnosis, Progress, to_json
 from triagebook.core.times import now_utc
 from triagebook.report.html import write_report
@@ -232,6 +233,8 @@ def publish(home: Home, incident_id: str, attack: str = "") -> None:
     (folder / "diagnosis.json").write_text(
         to_json(diagnosis(incident_id, attack)), encoding="utf-8"
     )
+    (folder / "figures").mkdir()
+    (folder / "figures" / "chart.png").write_bytes(base64.b64decode(png()))
     (folder / "evidence" / "bundle.json").write_text("{}", encoding="utf-8")
     (folder / "evidence" / "tables" / "features" / "current.parquet").write_bytes(b"PAR1")
     nbformat.write(investigation(attack), folder / "investigation.ipynb")

@@ -117,3 +117,10 @@ def test_a_download_leaves_no_open_file(standing, incident):
     for _ in range(20):
         standing.client.get(get)
     assert opened() <= before + 3
+
+
+@pytest.mark.parametrize(
+    "name", ["..%2fdiagnosis.json", "chart", "none.png", ".png", "..%2f..%2f..%2ftoken"]
+)
+def test_only_figures_are_figures(standing, incident, name):
+    assert standing.client.get(f"/incidents/{incident}/figures/{name}").status_code == 404

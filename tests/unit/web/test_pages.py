@@ -74,14 +74,16 @@ def test_the_answer_comes_first(service):
         "18,200 (11,000 to 24,000)",
         "31 %",
         "Restore features to version 118 (01:00)",
+        "What it looks like",
         "0.86",
         "Unit change in features.distance",
-        "every value × 1.609",
+        "for every value × 1.609",
         "against nothing found",
         "0.06",
         "against +2 % a year before",
         "None of these",
         "metrics 41,004 samples",
+        "features 96,310 rows",
         "logs: no answer in 4 s",
         "not set up: topology",
         "undo: version 122",
@@ -96,12 +98,29 @@ def test_the_answer_comes_first(service):
     assert places == sorted(places)
 
 
+def test_the_chart_of_the_first_reason_is_shown_with_its_words(service):
+    incident = service.incident()
+    publish(service.home, incident)
+    html = service.client.get(f"/incidents/{incident}").text
+    [address] = re.findall(r'<img src="([^"]+)" alt="every value × 1.609[^"]+"', html)
+    assert address == f"/incidents/{incident}/figures/chart.png"
+    answer = service.client.get(address)
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content.startswith(b"\x89PNG")
+    figures = service.home.run_dir(incident) / "figures"
+    (figures / "chart-narrow.png").write_bytes(answer.content)
+    html = service.client.get(f"/incidents/{incident}").text
+    assert f'srcset="/incidents/{incident}/figures/chart-narrow.png"' in html
+    (figures / "chart.png").unlink()
+    assert "What it looks like" not in service.client.get(f"/incidents/{incident}").text
+
+
 def test_a_finding_leads_to_its_cell_in_the_report(service):
     incident = service.incident()
     publish(service.home, incident)
     html = service.client.get(f"/incidents/{incident}").text
-    assert f'href="/incidents/{incident}/report#cell-chart"' in html
-    assert 'id="cell-chart"' in service.client.get(f"/incidents/{incident}/report").text
+    assert f'href="/incidents/{incident}/report#cell-id=chart"' in html
+    assert 'id="cell-id=chart"' in service.client.get(f"/incidents/{incident}/report").text
 
 
 @pytest.mark.parametrize(
@@ -161,7 +180,9 @@ def test_hostile_text_is_escaped_everywhere(service):
         html = service.client.get(path).text
         assert "&lt;script&gt;" in html
         assert "owned" not in "".join(re.findall(r"<script\b.*?</script>", html, flags=re.DOTALL))
-        assert not re.findall(r"<(img|form|object|base|link rel=.stylesheet)\b", html)
+        assert not re.findall(
+            r"<(img(?! src=\"/incidents/)|form|object|base|link rel=.stylesheet)\b", html
+        )
         assert not re.findall(r"""href=["'](javascript|data:text)""", html)
         assert "\x1b" not in html
         assert "\u202e" not in html

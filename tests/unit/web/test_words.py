@@ -123,6 +123,68 @@ def test_what_failed_is_named_and_what_was_never_set_up_is_one_chip():
     assert "x" * 200 in chips[3].hint
 
 
+def test_two_pulls_of_one_table_are_one_chip_by_its_name():
+    pulls = [
+        LedgerEntry(id=str(rows), source="tables:flights", kind="tables", status="ok", rows=rows)
+        for rows in (52_207, 1_958)
+    ]
+    assert [chip.text for chip in answer.chips(pulls)] == ["flights 54,165 rows"]
+    files = LedgerEntry(id="m", source="metrics:files", kind="metrics", status="ok", rows=5)
+    assert [chip.text for chip in answer.chips([files])] == ["metrics 5 samples"]
+
+
+def test_harm_is_told_before_counts_and_durations_never():
+    impact = [
+        {
+            "what": "minutes since the onset",
+            "value": 480,
+            "unit": "min",
+            "low": 1,
+            "high": 2,
+            "how": "x",
+        },
+        {
+            "what": "served",
+            "value": 463,
+            "unit": "predictions",
+            "low": 463,
+            "high": 463,
+            "how": "x",
+        },
+        {
+            "what": "likely wrong",
+            "value": 34,
+            "unit": "predictions",
+            "low": 21,
+            "high": 45,
+            "how": "x",
+        },
+        {"what": "late", "value": 0.093, "unit": "share of decisions", "how": "x"},
+    ]
+    found = answer.facts(diagnosis("i", impact=impact), most=3)
+    assert [(fact.label, fact.value, fact.small) for fact in found] == [
+        ("likely wrong", "34 predictions", "(21 to 45)"),
+        ("served", "463 predictions", ""),
+        ("late", "9.3\N{NO-BREAK SPACE}% of decisions", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.00"),
+        (0.0049, "< 0.01"),
+        (0.005, "0.01"),
+        (0.86, "0.86"),
+        (0.9949, "0.99"),
+        (0.995, "> 0.99"),
+        (1.0, "1.00"),
+    ],
+)
+def test_a_confidence_is_never_a_nought_that_is_none(value, text):
+    assert wording.confidence(value) == text
+
+
 def test_a_hypothesis_steps_back_below_a_fifth_and_the_first_never():
     def dims(*shares):
         found = diagnosis(
@@ -161,6 +223,20 @@ def test_progress_folds_a_cells_lines_into_one_step():
     assert (found.done, found.total, found.now) == (2, 3, "C")
     assert [step.status for step in found.steps] == ["done", "failed", "running"]
     assert found.notes == ["it broke"]
+
+
+def test_what_a_cell_says_is_shown_while_it_runs_and_is_no_note():
+    def line(event, **more):
+        return Progress(ts=T0, event=event, **more)
+
+    start = line("cell", cell="a", title="A", index=0, status="running", total=2)
+    words = line("cell", message="Is it the season?")
+    assert advance([start, words]).saying == "Is it the season?"
+    assert advance([start, words]).notes == []
+    assert len(advance([start, words]).steps) == 1
+    assert advance([start, words, line("answer", message="found")]).saying == "found"
+    over = line("cell", cell="a", title="A", index=0, status="done", total=2)
+    assert advance([start, words, over]).saying == ""
 
 
 def test_no_progress_is_no_step():

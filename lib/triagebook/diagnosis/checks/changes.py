@@ -28,7 +28,7 @@ def onset_of(ctx: Context) -> pd.Timestamp | None:
     return starts[0] if starts else None
 
 
-def node_of(ctx: Context, change: Change, nodes: set[str]) -> str | None:
+def node_of(change: Change, nodes: set[str]) -> str | None:
     """Find the node of the graph that a change is about, by the names in its text."""
     words = set(re.findall(r"[a-z0-9]+(?:[_-][a-z0-9]+)*", f"{change.what}".lower()))
     parts = {part for word in words for part in re.split(r"[_-]", word)} | words
@@ -51,7 +51,8 @@ def before_onset(ctx: Context) -> Iterable[Answer]:
     service = f"service:{ctx.bundle.service.name}"
     if ctx.bundle.changes is None:
         yield Answer(
-            locus=service, verdict="unknown",
+            locus=service,
+            verdict="unknown",
             statement=f"Changes were not seen: {ctx.why_missing('changes') or 'not readable'}",
             evidence=ctx.cite("changes"),
         )
@@ -61,7 +62,8 @@ def before_onset(ctx: Context) -> Iterable[Answer]:
     recent = [c for c in ctx.changes if window[0] <= c.ts <= window[1]]
     if onset is None:
         yield Answer(
-            locus=service, verdict="ok",
+            locus=service,
+            verdict="ok",
             statement=f"{count(len(recent))} changes in the window; no onset to hold them against",
             evidence=ctx.cite("changes"),
         )
@@ -74,18 +76,22 @@ def before_onset(ctx: Context) -> Iterable[Answer]:
     for change in recent:
         early = (onset - pd.Timestamp(change.ts)).total_seconds()
         what = change.what + (f" {change.from_} → {change.to}" if change.to else "")
-        node = node_of(ctx, change, nodes)
+        node = node_of(change, nodes)
         hit = [c for c in broken if node is not None and node in ctx.upstream_of({c.table})]
         close = -AFTER_S <= early <= WITHIN_S
         if close and hit:
             suspects.append((change, node))
             yield Answer(
-                locus=hit[0].locus, verdict="bad", since=change.ts,
+                locus=hit[0].locus,
+                verdict="bad",
+                since=change.ts,
                 statement=(
                     f"{what} went live {clock(change.ts)}, {span(early)} before the onset; "
                     f"{node} lies upstream of {hit[0].table}"
                 ),
-                value=round(early), unit="s before the onset", threshold=WITHIN_S,
+                value=round(early),
+                unit="s before the onset",
+                threshold=WITHIN_S,
                 evidence=ctx.cite("changes"),
                 signals=tuple(
                     signal
@@ -101,19 +107,30 @@ def before_onset(ctx: Context) -> Iterable[Answer]:
         coincident.append((change, node, early))
         reason = f"{span(early)} {'after' if early < 0 else 'before'} the onset"
         side = (
-            "not upstream of what moved" if node is not None else "nothing in the graph carries its name"
+            "not upstream of what moved"
+            if node is not None
+            else "nothing in the graph carries its name"
         )
         yield Answer(
-            locus=service, verdict="ok", since=change.ts,
+            locus=service,
+            verdict="ok",
+            since=change.ts,
             statement=f"{what} ({clock(change.ts)}): {reason}, {side if not hit else 'too far off'}",
-            value=round(early), unit="s before the onset", threshold=WITHIN_S,
+            value=round(early),
+            unit="s before the onset",
+            threshold=WITHIN_S,
             evidence=ctx.cite("changes"),
         )
 
 
 _COLUMN_FAULTS = (
-    "data.unit_change", "data.missing_values", "data.default_fill", "data.category_recode",
-    "data.corrupted_values", "data.column_swap", "data.timezone_shift",
+    "data.unit_change",
+    "data.missing_values",
+    "data.default_fill",
+    "data.category_recode",
+    "data.corrupted_values",
+    "data.column_swap",
+    "data.timezone_shift",
 )
 
 
@@ -129,24 +146,34 @@ def abrupt(ctx: Context) -> Iterable[Answer]:
         feature = f"feature:{column.name}"
         if split is None or split.time_low is None or split.time_high is None:
             yield Answer(
-                locus=column.locus, verdict="ok",
+                locus=column.locus,
+                verdict="ok",
                 statement=f"No one moment stands out at which {column.name} changed",
                 evidence=ctx.cite("tables", column.table),
-                signals=(Signal("drift.seasonal", feature, 0.5), Signal("drift.feature_shift", feature, 0.3)),
+                signals=(
+                    Signal("drift.seasonal", feature, 0.5),
+                    Signal("drift.feature_shift", feature, 0.3),
+                ),
             )
             continue
         width_s = (split.time_high - split.time_low) / 1e9
         length_s = (ctx.bundle.windows.current[1] - ctx.bundle.windows.current[0]).total_seconds()
         sharp = width_s <= 0.05 * length_s
-        low, high = (pd.Timestamp(t, unit="ns", tz="UTC") for t in (split.time_low, split.time_high))
+        low, high = (
+            pd.Timestamp(t, unit="ns", tz="UTC") for t in (split.time_low, split.time_high)
+        )
         yield Answer(
-            locus=column.locus, verdict="bad" if sharp else "ok", since=column.since,
+            locus=column.locus,
+            verdict="bad" if sharp else "ok",
+            since=column.since,
             statement=(
                 f"{column.name} changed between {low:%H:%M} and {high:%H:%M} UTC, "
                 f"{share(width_s / length_s)} of the window: "
                 + ("a step" if sharp else "no sharp step")
             ),
-            value=round(width_s), unit="s", threshold=round(0.05 * length_s),
+            value=round(width_s),
+            unit="s",
+            threshold=round(0.05 * length_s),
             evidence=ctx.cite("tables", column.table),
             signals=(
                 *(Signal(cause, column.locus, 0.5 if sharp else -0.3) for cause in _COLUMN_FAULTS),

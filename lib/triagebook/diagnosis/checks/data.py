@@ -30,28 +30,45 @@ if TYPE_CHECKING:
 
 
 def _fault(
-    ctx: Context, column: Column, cause: str, weight: float, statement: str, headline: str,
-    mechanism: str, value: float, unit: str, threshold: float,
+    ctx: Context,
+    column: Column,
+    cause: str,
+    weight: float,
+    statement: str,
+    headline: str,
+    mechanism: str,
+    value: float,
+    unit: str,
+    threshold: float,
 ) -> Answer:
     feature = f"feature:{column.name}"
     return Answer(
-        locus=column.locus, verdict="bad", statement=statement, value=round(value, 4), unit=unit,
-        threshold=threshold, effect=round(column.movement.ratio, 3), since=column.since,
+        locus=column.locus,
+        verdict="bad",
+        statement=statement,
+        value=round(value, 4),
+        unit=unit,
+        threshold=threshold,
+        effect=round(column.movement.strength, 3),
+        since=column.since,
         evidence=ctx.cite("tables", column.table),
         signals=(
             Signal(cause, column.locus, weight, headline=headline, mechanism=mechanism),
             Signal("drift.feature_shift", feature, -weight * 0.7),
             Signal("drift.seasonal", feature, -weight * 0.5),
             Signal("drift.harmless", feature, -weight * 0.7),
-            Signal("none", "*", -2.5),
+            Signal("none", "*", -5.0),
         ),
     )
 
 
 def _fine(ctx: Context, statement: str, *signals: Signal) -> Answer:
     return Answer(
-        locus=f"service:{ctx.bundle.service.name}", verdict="ok", statement=statement,
-        evidence=ctx.cite("tables"), signals=signals,
+        locus=f"service:{ctx.bundle.service.name}",
+        verdict="ok",
+        statement=statement,
+        evidence=ctx.cite("tables"),
+        signals=signals,
     )
 
 
@@ -74,12 +91,17 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
             continue
         hit = True
         yield _fault(
-            ctx, column, "data.missing_values", 3.0,
+            ctx,
+            column,
+            "data.missing_values",
+            3.0,
             f"{column.table}.{column.name} is null in {share(m.null_current)} of rows, "
             f"was {share(m.null_reference)}",
             f"{column.name} is missing in {share(m.null_current)} of rows.",
             f"The model takes its path for missing values on {share(gain)} of rows more than before.",
-            gain, "share of rows", 0.01,
+            gain,
+            "share of rows",
+            0.01,
         )
     if not hit:
         yield _fine(ctx, "No column lost values", Signal("data.missing_values", "*", -3.0))
@@ -104,12 +126,17 @@ def filled(ctx: Context) -> Iterable[Answer]:
         # A number that was continuous and now repeats one value is filled; a category may be real.
         weight = 3.5 if fill.sentinel else (3.0 if column.kind == "number" else 0.8)
         yield _fault(
-            ctx, column, "data.default_fill", weight,
+            ctx,
+            column,
+            "data.default_fill",
+            weight,
             f"{fill.value!r} takes {share(fill.share_current)} of {column.table}.{column.name}, "
             f"was {share(fill.share_reference)}",
             f"{column.name} is filled with {fill.value!r} in {share(fill.share_current)} of rows.",
             "A value that stands for nothing is read as a real one.",
-            fill.share_current, "share of rows", 0.05,
+            fill.share_current,
+            "share of rows",
+            0.05,
         )
     if ctx.inputs and not hit:
         yield _fine(ctx, "No constant fills a column", Signal("data.default_fill", "*", -3.0))
@@ -133,12 +160,17 @@ def recoded(ctx: Context) -> Iterable[Answer]:
         hit = True
         pairs = several([f"{old} → {new}" for old, new in found.pairs], 3)
         yield _fault(
-            ctx, column, "data.category_recode", 4.0,
+            ctx,
+            column,
+            "data.category_recode",
+            4.0,
             f"{column.table}.{column.name} has new labels for the old shares: {pairs}; "
             f"{share(found.covered)} of rows",
             f"The labels of {column.name} were replaced ({pairs}).",
             "The model has never seen the new labels and treats their rows as unknown.",
-            found.covered, "share of rows", 0.05,
+            found.covered,
+            "share of rows",
+            0.05,
         )
     if ctx.inputs and not hit:
         yield _fine(ctx, "No labels were replaced", Signal("data.category_recode", "*", -3.0))
@@ -157,23 +189,31 @@ def broken(ctx: Context) -> Iterable[Answer]:
         if any(c.name == column.name and c is not column for c in ctx.roots):
             continue  # named at its root
         found = corrupted(
-            ctx.before(column)[column.name], ctx.after(column)[column.name],
+            ctx.before(column)[column.name],
+            ctx.after(column)[column.name],
             number=column.kind == "number",
         )
         if found is None:
             continue
         hit = True
         yield _fault(
-            ctx, column, "data.corrupted_values", 2.5 if found.share < 0.9 else 0.5,
+            ctx,
+            column,
+            "data.corrupted_values",
+            (2.5 + min(10 * found.share, 1.5)) if found.share < 0.9 else 0.5,
             f"{share(found.share)} of {column.table}.{column.name} is {found.what}, "
             f"such as {found.example!r}",
             f"{share(found.share)} of {column.name} is {found.what}.",
             "Values that cannot be true reach the model.",
-            found.share, "share of rows", 0.005,
+            found.share,
+            "share of rows",
+            0.005,
         )
     if ctx.inputs and not hit:
         yield _fine(
-            ctx, "All values are of the range and form known", Signal("data.corrupted_values", "*", -2.5)
+            ctx,
+            "All values are of the range and form known",
+            Signal("data.corrupted_values", "*", -2.5),
         )
 
 
@@ -187,7 +227,11 @@ def swap(ctx: Context) -> Iterable[Answer]:
     """Compare each moved column with the past of every other."""
     hit = False
     for table in ctx.tables:
-        moved = [c for c in ctx.roots if c.table == table and c.kind == "number" and c.movement.beyond_natural]
+        moved = [
+            c
+            for c in ctx.roots
+            if c.table == table and c.kind == "number" and c.movement.beyond_natural
+        ]
         if len(moved) < 2:
             continue
         old = {c.name: as_numbers(matched_reference(ctx, c)[c.name]) for c in moved}
@@ -196,11 +240,16 @@ def swap(ctx: Context) -> Iterable[Answer]:
         for left, right, gap in swapped(old, new, sorted(by_name)):
             hit = True
             yield _fault(
-                ctx, by_name[left], "data.column_swap", 4.5,
+                ctx,
+                by_name[left],
+                "data.column_swap",
+                4.5,
                 f"{table}.{left} carries the values of {right}, and {right} those of {left}",
                 f"{left} and {right} are swapped.",
                 f"The model reads {right} where it expects {left}.",
-                gap, "distance once crossed (0 to 1)", 0.1,
+                gap,
+                "distance once crossed (0 to 1)",
+                0.1,
             )
     if ctx.inputs and not hit:
         yield _fine(ctx, "No two columns are swapped", Signal("data.column_swap", "*", -3.0))
@@ -214,7 +263,8 @@ def schema(ctx: Context) -> Iterable[Answer]:
         if table.reference is None or table.current is None or table.current.empty:
             continue
         gone_dark = [
-            str(c) for c in table.reference
+            str(c)
+            for c in table.reference
             if c in table.current
             and table.current[c].isna().all()
             and table.reference[c].notna().mean() > 0.5
@@ -223,7 +273,7 @@ def schema(ctx: Context) -> Iterable[Answer]:
         found = schema_difference(table.reference, table.current, table.spec.expected_schema)
         if not (found.gone or found.retyped or (gone_dark and found.new)):
             continue
-        hit = True
+        downstream, hit = hit, True
         said = [
             f"{word} {several(items)}"
             for word, items in (
@@ -234,21 +284,31 @@ def schema(ctx: Context) -> Iterable[Answer]:
             if items
         ]
         yield Answer(
-            locus=f"table:{name}", verdict="bad",
+            locus=f"table:{name}",
+            verdict="bad",
             statement=f"The schema of {name} changed; {'; '.join(said)}",
-            value=len(found.gone) + len(found.retyped) + len(gone_dark), unit="columns", threshold=1,
+            value=len(found.gone) + len(found.retyped) + len(gone_dark),
+            unit="columns",
+            threshold=1,
             evidence=ctx.cite("tables", name),
-            signals=(
+            # Tables come furthest upstream first: what follows has it from there.
+            signals=()
+            if downstream
+            else (
                 Signal(
-                    "data.schema_change", f"table:{name}", 4.0,
+                    "data.schema_change",
+                    f"table:{name}",
+                    4.5,
                     headline=f"The schema of {name} changed ({'; '.join(said)}).",
                     mechanism="What reads the table by the old names or types gets nulls, or fails.",
                 ),
-                Signal("none", "*", -2.5),
+                Signal("none", "*", -5.0),
             ),
         )
     if ctx.inputs and not hit:
-        yield _fine(ctx, "Every column is there, of its type", Signal("data.schema_change", "*", -3.0))
+        yield _fine(
+            ctx, "Every column is there, of its type", Signal("data.schema_change", "*", -3.0)
+        )
 
 
 @check("data.keys", "Do keys repeat?", finds=("data.duplicate_rows",))
@@ -267,21 +327,28 @@ def keys(ctx: Context) -> Iterable[Answer]:
         repeated = view.current.duplicated([k for k in view.spec.key_columns if k in view.current])
         since = (
             moment(int(view.current_times[int(np.argmax(repeated.to_numpy()))]))
-            if view.current_times is not None
+            if view.timed
             else None
         )
         yield Answer(
-            locus=f"table:{name}", verdict="bad", since=since,
+            locus=f"table:{name}",
+            verdict="bad",
+            since=since,
             statement=f"{share(now)} of rows of {name} repeat a key, were {share(was)}",
-            value=round(now, 4), unit="share of rows", threshold=0.005, effect=round(now - was, 4),
+            value=round(now, 4),
+            unit="share of rows",
+            threshold=0.005,
+            effect=round(now - was, 4),
             evidence=ctx.cite("tables", name),
             signals=(
                 Signal(
-                    "data.duplicate_rows", f"table:{name}", 4.0,
+                    "data.duplicate_rows",
+                    f"table:{name}",
+                    4.0,
                     headline=f"{share(now)} of rows of {name} are there twice.",
                     mechanism="Repeated rows count twice in every sum, share and training set.",
                 ),
-                Signal("none", "*", -2.5),
+                Signal("none", "*", -5.0),
             ),
         )
     if ctx.inputs and not hit:
@@ -300,7 +367,7 @@ def volume(ctx: Context) -> Iterable[Answer]:
         view = ctx.view(name)
         if view is None or view.spec.role == "labels":
             continue
-        if view.reference_times is None or view.current_times is None or not len(view.current_times):
+        if not view.timed:
             continue
         timed = True
         stale = _stale(ctx, view)
@@ -311,14 +378,14 @@ def volume(ctx: Context) -> Iterable[Answer]:
             yield answer
     if timed and not hit:
         yield _fine(
-            ctx, "As many rows arrived as at the same hours before, up to the end",
-            Signal("data.missing_rows", "*", -3.0), Signal("data.stale", "*", -3.0),
+            ctx,
+            "As many rows arrived as at the same hours before, up to the end",
+            Signal("data.missing_rows", "*", -3.0),
+            Signal("data.stale", "*", -3.0),
         )
 
 
 def _stale(ctx: Context, view: View) -> Answer | None:
-    assert view.current_times is not None
-    assert view.reference_times is not None
     end = pd.Timestamp(ctx.bundle.windows.current[1])
     newest = moment(int(view.current_times[-1]))
     age_s = (end - newest).total_seconds()
@@ -329,28 +396,33 @@ def _stale(ctx: Context, view: View) -> Answer | None:
     if age_s <= promised or age_s <= 1.5 * longest:
         return None
     return Answer(
-        locus=f"table:{view.name}", verdict="bad", since=newest,
+        locus=f"table:{view.name}",
+        verdict="bad",
+        since=newest,
         statement=(
             f"The newest row of {view.name} is {span(age_s)} old; at most {span(promised)} is "
             f"{'promised' if view.spec.freshness_s else 'usual'}"
         ),
-        value=round(age_s), unit="s", threshold=round(promised), effect=round(age_s / promised, 2),
+        value=round(age_s),
+        unit="s",
+        threshold=round(promised),
+        effect=round(age_s / promised, 2),
         evidence=ctx.cite("tables", view.name),
         signals=(
             Signal(
-                "data.stale", f"table:{view.name}", 4.0,
+                "data.stale",
+                f"table:{view.name}",
+                5.0,
                 headline=f"{view.name} has had no new row since {clock(newest)}.",
                 mechanism="The model goes on with values that no longer hold.",
             ),
-            Signal("none", "*", -2.5),
+            Signal("none", "*", -5.0),
         ),
     )
 
 
 def _short(ctx: Context, view: View) -> Answer | None:
     """Look for the hours that have far fewer rows than the same hours of other days."""
-    assert view.current_times is not None
-    assert view.reference_times is not None
     hour = 3_600_000_000_000
     end = int(view.current_times[-1]) // hour  # the last hour may be under way
     first = int(view.current_times[0]) // hour + 1
@@ -382,20 +454,27 @@ def _short(ctx: Context, view: View) -> Answer | None:
     part = lost / max(float(expected[less].sum()), 1.0)
     blocks = same_hours(view.reference_times, start, int(view.current_times[-1]))
     return Answer(
-        locus=f"table:{view.name}", verdict="bad", since=moment(start),
+        locus=f"table:{view.name}",
+        verdict="bad",
+        since=moment(start),
         statement=(
             f"{view.name} has {share(part)} fewer rows than the same hours of other days "
             f"in {count(less.sum())} hours, about {count(lost)} rows"
         ),
-        value=round(part, 4), unit="share of rows", threshold=0.3, effect=round(lost),
+        value=round(part, 4),
+        unit="share of rows",
+        threshold=0.3,
+        effect=round(lost),
         evidence=ctx.cite("tables", view.name),
         signals=(
             Signal(
-                "data.missing_rows", f"table:{view.name}", 3.5 if len(blocks) >= 4 else 2.5,
+                "data.missing_rows",
+                f"table:{view.name}",
+                4.5 if len(blocks) >= 4 else 3.5,
                 headline=f"{view.name} lacks about {count(lost)} rows since {clock(moment(start))}.",
                 mechanism="Rows that never arrived are missing from everything computed from them.",
             ),
-            Signal("none", "*", -2.5),
+            Signal("none", "*", -5.0),
         ),
     )
 
@@ -408,7 +487,7 @@ def _short(ctx: Context, view: View) -> Answer | None:
 )
 def timezone(ctx: Context) -> Iterable[Answer]:
     """Compare hour-of-day profiles of local times and of columns that hold hours."""
-    hit = False
+    hit: set[str] = set()
     for name in ctx.tables:
         view = ctx.view(name)
         if view is None:
@@ -417,37 +496,43 @@ def timezone(ctx: Context) -> Iterable[Answer]:
             found = whole_hours_shift(old, new)
             if found is None:
                 continue
-            hit = True
+            first = not hit
+            hit.add(column)
             hours, before, after = found
             yield Answer(
-                locus=f"column:{name}.{column}", verdict="bad",
+                locus=f"column:{name}.{column}",
+                verdict="bad",
                 statement=(
                     f"The hour-of-day profile of {name}.{column} moved by {hours:+d} h: shifted back, "
                     f"{share(1 - after / before)} of the difference is gone"
                 ),
-                value=hours, unit="h", threshold=1, effect=round(before, 4),
+                value=hours,
+                unit="h",
+                threshold=1,
+                effect=round(before, 4),
                 evidence=ctx.cite("tables", name),
                 signals=(
                     Signal(
-                        "data.timezone_shift", f"column:{name}.{column}", 3.5,
+                        "data.timezone_shift",
+                        f"column:{name}.{column}",
+                        4.0 if first else 1.0,
                         headline=f"{column} is {hours:+d} h off.",
                         mechanism="Hours of the day mean something else than in training.",
                     ),
                     Signal("drift.feature_shift", f"feature:{column}", -2.0),
-                    Signal("none", "*", -2.0),
+                    Signal("data.corrupted_values", f"column:{name}.{column}", -3.0),
+                    Signal("none", "*", -4.0),
                 ),
             )
-        if hit:
-            break
     if ctx.inputs and not hit:
         yield _fine(ctx, "No clock moved by whole hours", Signal("data.timezone_shift", "*", -2.5))
 
 
 def _clocks(ctx: Context, view: View) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """List columns that hold a clock: the local time, and numbers within a day whose name says hour."""
-    out = []
+    out: list[tuple[str, np.ndarray, np.ndarray]] = []
     # A part of a day has another profile than a whole one: only whole days are compared.
-    if view.current_times is None or not len(view.current_times):
+    if not view.timed:
         return []
     day = 86_400_000_000_000
     days = (view.current_times[-1] - view.current_times[0]) // day
@@ -456,13 +541,16 @@ def _clocks(ctx: Context, view: View) -> list[tuple[str, np.ndarray, np.ndarray]
     rows = view.current[view.current_times > view.current_times[-1] - days * day]
     local = view.spec.local_time_column
     if local and local in view.reference and local in rows:
-        parts = [pd.to_datetime(f[local], errors="coerce").dropna() for f in (view.reference, rows)]
-        out.append((local, *(p.dt.hour.to_numpy() for p in parts)))
+        old, new = (
+            pd.to_datetime(f[local], errors="coerce").dropna().dt.hour.to_numpy()
+            for f in (view.reference, rows)
+        )
+        out.append((local, old, new))
     for column in ctx.inputs:
         if column.table != view.name or "hour" not in column.name.lower():
             continue
         numbers = [as_numbers(f[column.name]) for f in (view.reference, rows)]
         if all(len(n) and n.min() >= 0 and n.max() <= 24 for n in numbers):
-            out.append((column.name, *(np.floor(n).astype(int) % 24 for n in numbers)))
+            old, new = (np.floor(n).astype(int) % 24 for n in numbers)
+            out.append((column.name, old, new))
     return out
-

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.harm import Harm, back_to_reference
+from triagebook.analysis.harm import back_to_reference
 from triagebook.analysis.mix import MixChange, mix_change, segment_shift
 from triagebook.analysis.season import season
 from triagebook.diagnosis.answer import Answer, Signal, check
@@ -18,6 +18,7 @@ from triagebook.diagnosis.words import number, share
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from triagebook.analysis.harm import Harm, StandIn
     from triagebook.diagnosis.context import Column, Context
 
 HARMLESS_SHARE = 0.01
@@ -38,9 +39,8 @@ def seasonal(ctx: Context) -> Iterable[Answer]:
     loud = [c for c in candidates if c.movement.beyond_natural or c.movement.psi > 0.1][:8]
     other_fault = any(c.movement.beyond_natural for c in ctx.roots)
     for column in loud:
-        view = ctx.view(column.table)
-        assert view is not None
-        if view.reference_times is None or view.current_times is None:
+        view = ctx.rows(column)
+        if not view.timed:
             continue
         start = column.movement.split.index if column.movement.split else 0
         result = season(
@@ -72,14 +72,20 @@ def seasonal(ctx: Context) -> Iterable[Answer]:
         else:
             weight = 0.3 if expected else -2.5
         yield Answer(
-            locus=column.locus, verdict="ok" if expected else "bad", statement=statement,
-            value=round(result.actual, 4), unit=view.spec.unit.get(column.name) or None,
+            locus=column.locus,
+            verdict="ok" if expected else "bad",
+            statement=statement,
+            value=round(result.actual, 4),
+            unit=view.spec.unit.get(column.name) or None,
             threshold=round(result.high if result.actual > result.expected else result.low, 4),
-            effect=round(by_trend, 3), since=None if expected else column.since,
+            effect=round(by_trend, 3),
+            since=None if expected else column.since,
             evidence=ctx.cite("tables", column.table),
             signals=(
                 Signal(
-                    "drift.seasonal", feature, weight,
+                    "drift.seasonal",
+                    feature,
+                    weight,
                     headline=f"{column.name} moved with the season ({how_far(column)}).",
                     mechanism=(
                         f"{column.name} follows a trend that was there before: it explains "
@@ -91,9 +97,11 @@ def seasonal(ctx: Context) -> Iterable[Answer]:
         )
     if ctx.inputs and not loud:
         yield Answer(
-            locus=f"service:{ctx.bundle.service.name}", verdict="ok",
+            locus=f"service:{ctx.bundle.service.name}",
+            verdict="ok",
             statement="No input lies far enough from its reference to ask for the season",
-            evidence=ctx.cite("tables"), signals=(Signal("drift.seasonal", "*", -2.0),),
+            evidence=ctx.cite("tables"),
+            signals=(Signal("drift.seasonal", "*", -2.0),),
         )
 
 
@@ -111,7 +119,9 @@ def mix(ctx: Context) -> Iterable[Answer]:
         for other in ctx.columns:
             if other.table != column.table or other.kind != "category" or other.name == column.name:
                 continue
-            if reference[other.name].nunique() > 50:  # so many values pin rows down, they are no mix
+            if (
+                reference[other.name].nunique() > 50
+            ):  # so many values pin rows down, they are no mix
                 continue
             result = mix_change(reference, after, column.name, other.name)
             if result is not None:
@@ -135,14 +145,20 @@ def mix(ctx: Context) -> Iterable[Answer]:
         weight -= 1.0 if was == 0 else 0.0
         extra = f"; at that mix {helps.column} is as before" if helps else ""
         yield Answer(
-            locus=f"segment:{column.name}={value}", verdict="bad",
+            locus=f"segment:{column.name}={value}",
+            verdict="bad",
             statement=f"{column.name} = {value} has {share(now)} of rows, had {share(was)}{extra}",
-            value=round(now, 4), unit="share of rows", threshold=round(was, 4),
-            effect=round(column.movement.ratio, 3), since=column.since,
+            value=round(now, 4),
+            unit="share of rows",
+            threshold=round(was, 4),
+            effect=round(column.movement.ratio, 3),
+            since=column.since,
             evidence=ctx.cite("tables", column.table),
             signals=(
                 Signal(
-                    "drift.population_shift", f"segment:{column.name}={value}", weight,
+                    "drift.population_shift",
+                    f"segment:{column.name}={value}",
+                    weight,
                     headline=f"Rows with {column.name} = {value} went from {share(was)} to {share(now)}.",
                     mechanism="The mix of rows changed; each segment itself is as before.",
                 ),
@@ -152,19 +168,25 @@ def mix(ctx: Context) -> Iterable[Answer]:
     for name, result in best.items():
         if result.explained < 0.3:
             yield Answer(
-                locus=f"feature:{name}", verdict="ok",
+                locus=f"feature:{name}",
+                verdict="ok",
                 statement=(
                     f"The mix does not explain {name}: with today's shares of {result.by} "
                     f"{share(max(result.explained, 0.0))} of its movement is gone"
                 ),
-                effect=round(result.explained, 3), evidence=ctx.cite("tables"),
-                signals=(Signal("drift.population_shift", f"segment:{result.by}={result.segment}", -1.5),),
+                effect=round(result.explained, 3),
+                evidence=ctx.cite("tables"),
+                signals=(
+                    Signal("drift.population_shift", f"segment:{result.by}={result.segment}", -1.5),
+                ),
             )
     if ctx.inputs and not groups and not best:
         yield Answer(
-            locus=f"service:{ctx.bundle.service.name}", verdict="ok",
+            locus=f"service:{ctx.bundle.service.name}",
+            verdict="ok",
             statement="No category's share moved farther than it does anyway",
-            evidence=ctx.cite("tables"), signals=(Signal("drift.population_shift", "*", -2.5),),
+            evidence=ctx.cite("tables"),
+            signals=(Signal("drift.population_shift", "*", -2.5),),
         )
 
 
@@ -187,7 +209,7 @@ def restored_rows(
     view = ctx.role("predictions")
     if view is None or ctx.stand_in is None or column.name not in ctx.stand_in.features:
         return None
-    if column.since is not None and view.current_times is not None:
+    if column.since is not None and view.timed:
         start = int((view.current_times >= column.since.value).argmax())
         if view.current_times[-1] < column.since.value:
             return None
@@ -226,7 +248,8 @@ def harm(ctx: Context) -> Iterable[Answer]:
     moved += sorted(loud, key=lambda c: -c.movement.psi)[:2]
     if ctx.role("predictions") is None:
         yield Answer(
-            locus=f"service:{ctx.bundle.service.name}", verdict="unknown",
+            locus=f"service:{ctx.bundle.service.name}",
+            verdict="unknown",
             statement=(
                 "What it does to the model is unknown: no predictions with scores "
                 f"({ctx.why_missing('tables', 'predictions') or 'no table of that role'})"
@@ -240,16 +263,17 @@ def harm(ctx: Context) -> Iterable[Answer]:
             put_back = restored_rows(ctx, column)
             result = stand_in.harm(*put_back[:3]) if put_back else None
             if result is not None and put_back is not None:
-                out.append(FeatureHarm(column.name, column.locus, result, put_back[3], column.since))
-                yield _harm_answer(ctx, column, result, put_back[3])
+                out.append(
+                    FeatureHarm(column.name, column.locus, result, put_back[3], column.since)
+                )
+                yield _harm_answer(ctx, column, stand_in, result, put_back[3])
                 continue
         if weight is None or (not ctx.features and not ctx.importance):
             continue
         yield _importance_answer(ctx, column, weight)
 
 
-def _harm_answer(ctx: Context, column: Column, result: Harm, how: str) -> Answer:
-    assert ctx.stand_in is not None
+def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, how: str) -> Answer:
     harmful = result.changed >= HARMLESS_SHARE
     return Answer(
         # A natural movement changes decisions too: that is the model at work.
@@ -259,14 +283,19 @@ def _harm_answer(ctx: Context, column: Column, result: Harm, how: str) -> Answer
             f"With {column.name} put back ({how}), {share(result.changed)} of decisions change "
             f"({share(result.low)} to {share(result.high)}); positive {share(result.positive_now)} "
             f"as served, {share(result.positive_restored)} put back. Stand-in fitted on "
-            f"{ctx.stand_in.rows:,} logged scores, R² {ctx.stand_in.fidelity:.2f}"
+            f"{stand_in.rows:,} logged scores, R² {stand_in.fidelity:.2f}"
         ),
-        value=round(result.changed, 4), unit="share of decisions", threshold=HARMLESS_SHARE,
-        effect=round(result.score_shift, 4), since=column.since,
+        value=round(result.changed, 4),
+        unit="share of decisions",
+        threshold=HARMLESS_SHARE,
+        effect=round(result.score_shift, 4),
+        since=column.since,
         evidence=ctx.cite("tables", "predictions"),
         signals=(
             Signal(
-                "drift.harmless", f"feature:{column.name}", -3.0 if harmful else 2.0,
+                "drift.harmless",
+                f"feature:{column.name}",
+                -3.0 if harmful else 2.0,
                 headline=f"{column.name} moved, and the model hardly minds.",
                 mechanism=f"Put back, {share(result.changed)} of decisions change.",
             ),
@@ -279,13 +308,19 @@ def _harm_answer(ctx: Context, column: Column, result: Harm, how: str) -> Answer
 def _importance_answer(ctx: Context, column: Column, weight: float) -> Answer:
     little = weight < 0.02
     return Answer(
-        locus=f"feature:{column.name}", verdict="ok" if little else "bad",
+        locus=f"feature:{column.name}",
+        verdict="ok" if little else "bad",
         statement=f"{column.name} carries {share(weight)} of the model's output",
-        value=round(weight, 4), unit="share of importance", threshold=0.02, since=column.since,
+        value=round(weight, 4),
+        unit="share of importance",
+        threshold=0.02,
+        since=column.since,
         evidence=ctx.cite("tables", column.table),
         signals=(
             Signal(
-                "drift.harmless", f"feature:{column.name}", 2.0 if little else -1.5,
+                "drift.harmless",
+                f"feature:{column.name}",
+                2.0 if little else -1.5,
                 headline=f"{column.name} moved, and the model hardly uses it.",
                 mechanism=f"It carries {share(weight)} of the output.",
             ),

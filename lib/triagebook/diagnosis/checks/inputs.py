@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from triagebook.analysis.columns import as_numbers
 from triagebook.analysis.movement import same_hours
 from triagebook.analysis.units import constant_change, constant_within_groups
@@ -13,7 +15,6 @@ from triagebook.diagnosis.words import count, number, share
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
     import pandas as pd
 
     from triagebook.diagnosis.context import Column, Context
@@ -39,11 +40,8 @@ def no_tables(ctx: Context) -> list[Answer]:
 
 def matched_reference(ctx: Context, column: Column) -> pd.DataFrame:
     """Return the reference rows at the hours of day of the rows since the movement began."""
-    import numpy as np  # noqa: PLC0415
-
-    view = ctx.view(column.table)
-    assert view is not None
-    if view.reference_times is None or view.current_times is None or not len(view.current_times):
+    view = ctx.rows(column)
+    if not view.timed:
         return view.reference
     start = view.current_times[column.movement.split.index if column.movement.split else 0]
     blocks = same_hours(view.reference_times, int(start), int(view.current_times[-1]))
@@ -60,6 +58,13 @@ def how_far(column: Column) -> str:
         shift = f", {m.shift_sd:+.2f} sd" if m.shift_sd is not None else ""
         return f"mean {number(m.mean_current)}, was {number(m.mean_reference)}{shift}"
     return f"shares differ by {share(m.effect)}"
+
+
+def _times(column: Column) -> str:
+    m = column.movement
+    if m.ratio >= 1.25:
+        return f"moved {m.ratio:.1f} times as far"
+    return f"stepped {m.jump:.1f} times as far at one moment"
 
 
 @check(
@@ -79,22 +84,23 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
             locus=column.locus,
             verdict="bad",
             statement=(
-                f"{column.table}.{column.name} moved {m.ratio:.1f} times as far as it does anyway: "
-                f"{how_far(column)}"
+                f"{column.table}.{column.name} {_times(column)} as it does anyway: {how_far(column)}"
             ),
             value=round(m.effect, 4),
             unit="distance (0 to 1)",
             threshold=round(1.25 * max(m.natural, m.noise, 0.01), 4),
-            effect=round(m.ratio, 3),
+            effect=round(m.strength, 3),
             since=column.since,
             evidence=ctx.cite("tables", column.table),
             signals=(
                 Signal(
-                    "drift.feature_shift", f"feature:{column.name}", 1.0,
+                    "drift.feature_shift",
+                    f"feature:{column.name}",
+                    2.0,
                     headline=f"{column.name} moved: {how_far(column)}.",
                     mechanism=f"{column.name} itself moved; no fault of the data was found that explains it.",
                 ),
-                Signal("none", "*", -2.5),
+                Signal("none", "*", -4.0),
             ),
         )
     quiet = len(ctx.inputs) - len(moved)
@@ -131,7 +137,9 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
         where = f"{column.table}.{column.name}"
         if change is None:
             yield Answer(
-                locus=column.locus, verdict="ok", since=column.since,
+                locus=column.locus,
+                verdict="ok",
+                since=column.since,
                 statement=f"No one constant explains the movement of {where}",
                 evidence=ctx.cite("tables", column.table),
                 signals=(Signal("data.unit_change", column.locus, -3.0),),
@@ -174,7 +182,9 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
             evidence=ctx.cite("tables", column.table),
             signals=(
                 Signal(
-                    "data.unit_change", column.locus, weight,
+                    "data.unit_change",
+                    column.locus,
+                    weight,
                     headline=_headline(column.name, change.name, constant.strip()),
                     mechanism=(
                         f"Every value of {column.name} is {constant.strip()} of what the model was "
@@ -217,12 +227,7 @@ def _groupings(ctx: Context, column: Column, reference: pd.DataFrame) -> list[tu
         for c in ctx.columns
         if c.table == column.table and c.kind == "category" and c.name != column.name
     ]
-    names = [n for n in names if 2 <= _distinct(reference[n].to_numpy()) <= 500][:6]
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    return [(n,) for n in names] + pairs
-
-
-def _distinct(values: np.ndarray) -> int:
-    import pandas as pd  # noqa: PLC0415
-
-    return int(pd.Series(values).nunique())
+    names = [n for n in names if 2 <= int(reference[n].nunique()) <= 500][:6]
+    groupings: list[tuple[str, ...]] = [(n,) for n in names]
+    groupings += [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    return groupings

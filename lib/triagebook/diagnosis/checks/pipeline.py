@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from triagebook.core.models import TaskRun
     from triagebook.diagnosis.context import Context
 
-_FAILED = frozenset({"failed", "error", "crashed", "upstream_failed", "killed", "timedout", "timed_out"})
+_FAILED = frozenset(
+    {"failed", "error", "crashed", "upstream_failed", "killed", "timedout", "timed_out"}
+)
 _OK = frozenset({"success", "succeeded", "completed", "done", "ok"})
 
 
@@ -34,7 +36,9 @@ def _locus(ctx: Context, cause: str, run: TaskRun) -> str:
         named = [d for d in ctx.bundle.service.dependencies or [] if d.lower() in text]
         return f"dependency:{named[0] if named else 'unknown'}"
     if kind == "table":
-        tables = [e.to for e in ctx.bundle.topology or [] if e.from_ == run.task and e.to in ctx.tables]
+        tables = [
+            e.to for e in ctx.bundle.topology or [] if e.from_ == run.task and e.to in ctx.tables
+        ]
         text = f"{run.error or ''}".lower()
         named = [t for t in ctx.tables if t.lower() in text]
         return f"table:{(named or tables or ['unknown'])[0]}"
@@ -49,9 +53,16 @@ def _locus(ctx: Context, cause: str, run: TaskRun) -> str:
     "pipeline.tasks",
     "Did a task fail?",
     finds=(
-        "pipeline.code_error", "pipeline.out_of_memory", "pipeline.disk_full", "pipeline.auth_expired",
-        "pipeline.dependency_down", "pipeline.bad_config", "pipeline.bad_dependency_version",
-        "pipeline.input_missing", "pipeline.contract_rejected", "pipeline.deploy_failed",
+        "pipeline.code_error",
+        "pipeline.out_of_memory",
+        "pipeline.disk_full",
+        "pipeline.auth_expired",
+        "pipeline.dependency_down",
+        "pipeline.bad_config",
+        "pipeline.bad_dependency_version",
+        "pipeline.input_missing",
+        "pipeline.contract_rejected",
+        "pipeline.deploy_failed",
     ),
     opposes=("none",),
 )
@@ -61,7 +72,9 @@ def tasks(ctx: Context) -> Iterable[Answer]:
     runs = ctx.bundle.pipeline
     if runs is None:
         yield Answer(
-            locus=service, verdict="unknown", evidence=ctx.cite("pipeline"),
+            locus=service,
+            verdict="unknown",
+            evidence=ctx.cite("pipeline"),
             statement=f"Task runs were not seen: {ctx.why_missing('pipeline') or 'not readable'}",
         )
         return
@@ -72,10 +85,14 @@ def tasks(ctx: Context) -> Iterable[Answer]:
     rate_before = sum((r.state or "").lower() in _FAILED for r in earlier) / max(len(earlier), 1)
     if not failed or len(failed) <= 1.5 * rate_before * len(recent):
         yield Answer(
-            locus=service, verdict="ok", evidence=ctx.cite("pipeline"), value=len(failed), unit="runs",
+            locus=service,
+            verdict="ok",
+            evidence=ctx.cite("pipeline"),
+            value=len(failed),
+            unit="runs",
             statement=f"{count(len(recent) - len(failed))} of {count(len(recent))} task runs succeeded"
             + (f"; {count(len(failed))} failures are as usual" if failed else ""),
-            signals=tuple(Signal(c, "*", -2.5) for c in _TASK_CAUSES) + (Signal("none", "*", 0.5),),
+            signals=(*(Signal(c, "*", -2.5) for c in _TASK_CAUSES), Signal("none", "*", 0.5)),
         )
         return
     names = {r.task for r in failed}
@@ -87,13 +104,19 @@ def tasks(ctx: Context) -> Iterable[Answer]:
     followers = sorted(names - {first.task})
     line = text.strip().splitlines()[-1] if text.strip() else "no error text"
     yield Answer(
-        locus=locus, verdict="bad", since=first.end or first.start, value=len(failed), unit="failed runs",
+        locus=locus,
+        verdict="bad",
+        since=first.end or first.start,
+        value=len(failed),
+        unit="failed runs",
         statement=f"Task {first.task} of {first.pipeline} failed first: {line[:160]}"
         + (f"; {several(followers)} failed after it" if followers else ""),
         evidence=[*ctx.cite("pipeline"), *(ctx.cite("logs") if not first.error else [])],
         signals=(
             Signal(
-                cause, locus, 4.0 if text else 2.0,
+                cause,
+                locus,
+                4.0 if text else 2.0,
                 headline=f"Task {first.task} fails since {clock(first.end or first.start)}: {line[:100]}",
                 mechanism="What the task feeds is late or missing"
                 + (f": {several(followers)}." if followers else "."),
@@ -104,9 +127,16 @@ def tasks(ctx: Context) -> Iterable[Answer]:
 
 
 _TASK_CAUSES = (
-    "pipeline.code_error", "pipeline.out_of_memory", "pipeline.disk_full", "pipeline.auth_expired",
-    "pipeline.dependency_down", "pipeline.bad_config", "pipeline.bad_dependency_version",
-    "pipeline.input_missing", "pipeline.contract_rejected", "pipeline.deploy_failed",
+    "pipeline.code_error",
+    "pipeline.out_of_memory",
+    "pipeline.disk_full",
+    "pipeline.auth_expired",
+    "pipeline.dependency_down",
+    "pipeline.bad_config",
+    "pipeline.bad_dependency_version",
+    "pipeline.input_missing",
+    "pipeline.contract_rejected",
+    "pipeline.deploy_failed",
 )
 
 
@@ -130,7 +160,9 @@ def late(ctx: Context) -> Iterable[Answer]:
     service = f"service:{ctx.bundle.service.name}"
     if runs is None:
         yield Answer(
-            locus=service, verdict="unknown", evidence=ctx.cite("pipeline"),
+            locus=service,
+            verdict="unknown",
+            evidence=ctx.cite("pipeline"),
             statement=f"Durations were not seen: {ctx.why_missing('pipeline') or 'not readable'}",
         )
         return
@@ -153,7 +185,9 @@ def late(ctx: Context) -> Iterable[Answer]:
                 worst = factor, slow[0][1], slow[-1][0], float(np.median(old))
     if worst is None:
         yield Answer(
-            locus=service, verdict="ok", evidence=ctx.cite("pipeline"),
+            locus=service,
+            verdict="ok",
+            evidence=ctx.cite("pipeline"),
             statement="No task ran longer than it does anyway",
             signals=(Signal("pipeline.slow", "*", -3.0),),
         )
@@ -161,12 +195,21 @@ def late(ctx: Context) -> Iterable[Answer]:
     factor, run, now, usual = worst
     locus = f"task:{run.pipeline}.{run.task}"
     yield Answer(
-        locus=locus, verdict="bad", since=run.start, evidence=ctx.cite("pipeline"),
+        locus=locus,
+        verdict="bad",
+        since=run.start,
+        evidence=ctx.cite("pipeline"),
         statement=f"Task {run.task} takes {span(now)}, usually {span(usual)} ({factor:.1f} times)",
-        value=round(now, 1), unit="s", threshold=round(2 * usual, 1), effect=round(factor, 2),
+        value=round(now, 1),
+        unit="s",
+        threshold=round(2 * usual, 1),
+        effect=round(factor, 2),
         signals=(
             Signal(
-                "pipeline.slow", locus, 2.5, headline=f"Task {run.task} takes {factor:.1f} times as long.",
+                "pipeline.slow",
+                locus,
+                2.5,
+                headline=f"Task {run.task} takes {factor:.1f} times as long.",
                 mechanism="What waits for it is late.",
             ),
             Signal("none", "*", -2.0),
@@ -185,7 +228,9 @@ def new_errors(ctx: Context) -> Iterable[Answer]:
     logs = ctx.bundle.logs
     if logs is None:
         yield Answer(
-            locus=service, verdict="unknown", evidence=ctx.cite("logs"),
+            locus=service,
+            verdict="unknown",
+            evidence=ctx.cite("logs"),
             statement=f"Logs were not seen: {ctx.why_missing('logs') or 'not readable'}",
         )
         return
@@ -199,16 +244,26 @@ def new_errors(ctx: Context) -> Iterable[Answer]:
     if not errors:
         said = f"; {count(len(found))} warnings are more frequent" if found else ""
         yield Answer(
-            locus=service, verdict="ok", evidence=ctx.cite("logs"), value=0, unit="templates",
+            locus=service,
+            verdict="ok",
+            evidence=ctx.cite("logs"),
+            value=0,
+            unit="templates",
             statement=f"No error is new or more frequent in {count(len(new))} log lines{said}",
             signals=(Signal("none", "*", 0.5),),
         )
         return
     top: Template = errors[0]
     yield Answer(
-        locus=service, verdict="bad", since=top.first, evidence=ctx.cite("logs"),
+        locus=service,
+        verdict="bad",
+        since=top.first,
+        evidence=ctx.cite("logs"),
         statement=f"{count(len(errors))} errors are new or more frequent; most: {top.source}: "
         f"{top.template[:140]} ({count(top.current)} lines, {top.expected:.1f} expected)",
-        value=len(errors), unit="templates", threshold=1, effect=round(top.factor, 2),
+        value=len(errors),
+        unit="templates",
+        threshold=1,
+        effect=round(top.factor, 2),
         signals=(Signal("none", "*", -1.5),),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +38,9 @@ def _of(ctx: Context, *quantities: Quantity) -> list[tuple[Series, Movement]]:
 def _not_seen(ctx: Context, what: str) -> Answer:
     why = ctx.why_missing("metrics")
     return Answer(
-        locus=f"service:{ctx.bundle.service.name}", verdict="unknown", evidence=ctx.cite("metrics"),
+        locus=f"service:{ctx.bundle.service.name}",
+        verdict="unknown",
+        evidence=ctx.cite("metrics"),
         statement=f"{what} was not seen: {why or 'no metric of that kind'}",
     )
 
@@ -66,10 +69,15 @@ def latency(ctx: Context) -> Iterable[Answer]:
     slow = _higher(ctx, "latency")
     if not slow:
         yield Answer(
-            locus=service, verdict="ok", evidence=ctx.cite("metrics"),
+            locus=service,
+            verdict="ok",
+            evidence=ctx.cite("metrics"),
             statement=f"Latency is as usual in {count(len(seen))} series",
-            signals=(Signal("none", "*", 0.3), Signal("latency.traffic_surge", "*", -3.0),
-                     Signal("latency.bad_instance", "*", -3.0)),
+            signals=(
+                Signal("none", "*", 0.3),
+                Signal("latency.traffic_surge", "*", -3.0),
+                Signal("latency.bad_instance", "*", -3.0),
+            ),
         )
         return
     series, moved = slow[0]
@@ -79,32 +87,51 @@ def latency(ctx: Context) -> Iterable[Answer]:
     if traffic:
         signals.append(
             Signal(
-                "latency.traffic_surge", service, 2.5, headline="More requests than before, and slower answers.",
+                "latency.traffic_surge",
+                service,
+                2.5,
+                headline="More requests than before, and slower answers.",
                 mechanism=_said(*traffic[0]),
             )
         )
     names = {s.labels.get("instance") or s.labels.get("pod") for s, _ in seen} - {None}
     slow_names = {s.labels.get("instance") or s.labels.get("pod") for s, _ in slow} - {None}
     if len(names) >= 2 and len(slow_names) == 1:
-        one = sorted(str(n) for n in slow_names)[0]
+        one = min(str(n) for n in slow_names)
         signals.append(
             Signal(
-                "latency.bad_instance", f"instance:{one}", 3.0, headline=f"Instance {one} is slow, the others are fine.",
+                "latency.bad_instance",
+                f"instance:{one}",
+                3.0,
+                headline=f"Instance {one} is slow, the others are fine.",
                 mechanism="One replica of several answers slowly.",
             )
         )
     yield Answer(
-        locus=service, verdict="bad", since=since, evidence=ctx.cite("metrics"), statement=_said(series, moved),
-        value=round(moved.mean_current or 0.0, 4), unit=series.unit or None, effect=round(moved.ratio, 3),
-        threshold=1.25, signals=tuple(signals),
+        locus=service,
+        verdict="bad",
+        since=since,
+        evidence=ctx.cite("metrics"),
+        statement=_said(series, moved),
+        value=round(moved.mean_current or 0.0, 4),
+        unit=series.unit or None,
+        effect=round(moved.ratio, 3),
+        threshold=1.25,
+        signals=tuple(signals),
     )
 
 
 @check(
     "service.resources",
     "Does it run out of memory, CPU, disk or handles?",
-    finds=("resources.memory_leak", "resources.memory_step", "resources.cpu_runaway", "resources.disk_filling",
-           "resources.handle_leak", "resources.demand_growth"),
+    finds=(
+        "resources.memory_leak",
+        "resources.memory_step",
+        "resources.cpu_runaway",
+        "resources.disk_filling",
+        "resources.handle_leak",
+        "resources.demand_growth",
+    ),
     opposes=("none", "resources.memory_leak", "resources.memory_step"),
 )
 def resources(ctx: Context) -> Iterable[Answer]:
@@ -117,7 +144,9 @@ def resources(ctx: Context) -> Iterable[Answer]:
     high = _higher(ctx, "memory", "cpu", "disk", "handles", "gpu")
     if not high:
         yield Answer(
-            locus=service, verdict="ok", evidence=ctx.cite("metrics"),
+            locus=service,
+            verdict="ok",
+            evidence=ctx.cite("metrics"),
             statement=f"Memory, CPU and disk are as usual in {count(len(seen))} series",
             signals=(Signal("none", "*", 0.3), *(Signal(c, "*", -3.0) for c in _RESOURCE_CAUSES)),
         )
@@ -125,11 +154,21 @@ def resources(ctx: Context) -> Iterable[Answer]:
     busy = bool(_higher(ctx, "traffic"))
     for series, moved in high[:4]:
         cause, headline = _resource_cause(ctx, series, busy=busy)
-        locus = service if cause != "resources.disk_filling" else f"host:{series.labels.get('instance', 'unknown')}"
+        locus = (
+            service
+            if cause != "resources.disk_filling"
+            else f"host:{series.labels.get('instance', 'unknown')}"
+        )
         yield Answer(
-            locus=locus, verdict="bad", since=moment(moved.split.time) if moved.split else None,
-            evidence=ctx.cite("metrics"), statement=_said(series, moved), value=round(moved.mean_current or 0.0, 4),
-            unit=series.unit or None, effect=round(moved.ratio, 3), threshold=1.25,
+            locus=locus,
+            verdict="bad",
+            since=moment(moved.split.time) if moved.split else None,
+            evidence=ctx.cite("metrics"),
+            statement=_said(series, moved),
+            value=round(moved.mean_current or 0.0, 4),
+            unit=series.unit or None,
+            effect=round(moved.ratio, 3),
+            threshold=1.25,
             signals=(
                 Signal(cause, locus, 2.0, headline=headline, mechanism=_said(series, moved)),
                 Signal("none", "*", -2.0),
@@ -138,8 +177,12 @@ def resources(ctx: Context) -> Iterable[Answer]:
 
 
 _RESOURCE_CAUSES = (
-    "resources.memory_leak", "resources.memory_step", "resources.cpu_runaway", "resources.disk_filling",
-    "resources.handle_leak", "resources.demand_growth",
+    "resources.memory_leak",
+    "resources.memory_step",
+    "resources.cpu_runaway",
+    "resources.disk_filling",
+    "resources.handle_leak",
+    "resources.demand_growth",
 )
 
 
@@ -167,5 +210,5 @@ def _climbs(values: np.ndarray) -> bool:
     ranks = np.argsort(np.argsort(values))
     steps = np.corrcoef(ranks, np.arange(len(values)))[0, 1]
     halves = np.array_split(values, 4)
-    rising = all(b.mean() > a.mean() for a, b in zip(halves, halves[1:], strict=False))
+    rising = all(b.mean() > a.mean() for a, b in pairwise(halves))
     return bool(steps >= 0.8 and rising)
