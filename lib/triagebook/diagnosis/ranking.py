@@ -36,8 +36,8 @@ KEEP = 6
 @dataclass
 class _Case:
     weight: float
-    for_: list[str] = field(default_factory=list)
-    against: list[str] = field(default_factory=list)
+    for_: dict[str, float] = field(default_factory=dict)
+    against: dict[str, float] = field(default_factory=dict)
     strongest: Signal | None = None
 
 
@@ -98,8 +98,8 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
 def _add(case: _Case, signal: Signal, finding: str) -> None:
     case.weight += signal.weight
     side = case.for_ if signal.weight > 0 else case.against
-    if abs(signal.weight) >= 0.3 and finding not in side:
-        side.append(finding)
+    if abs(signal.weight) >= 0.3:
+        side[finding] = side.get(finding, 0.0) + abs(signal.weight)
     if signal.headline and (case.strongest is None or signal.weight > case.strongest.weight):
         case.strongest = signal
 
@@ -122,6 +122,10 @@ def _one_fault_a_column(cases: dict[tuple[str, str], _Case]) -> None:
                 cases[key].weight -= 0.5 * cases[best].weight
 
 
+def _strongest_first(side: dict[str, float]) -> list[str]:
+    return sorted(side, key=lambda finding: (-side[finding], finding))
+
+
 def _hypothesis(key: tuple[str, str], case: _Case, confidence: float) -> Hypothesis:
     cause = cause_of(key[0])
     title = cause.titled(key[1])
@@ -129,8 +133,8 @@ def _hypothesis(key: tuple[str, str], case: _Case, confidence: float) -> Hypothe
         cause=cause.id,
         locus=key[1],
         confidence=min(max(confidence, 0.0), 1.0),
-        **{"for": case.for_},
-        against=case.against,
+        **{"for": _strongest_first(case.for_)},
+        against=_strongest_first(case.against),
         mechanism=case.strongest.mechanism if case.strongest else cause.tells,
         actions=list(cause.moves),
         title=title,

@@ -46,7 +46,7 @@ def answer(diagnosis: Diagnosis, *, going_on: bool) -> str:
     left = 1.0 - sum(h.confidence for h in diagnosis.hypotheses[:3])
     ranked += (
         f'<div class="tb-hyp none">{_confidence(max(left, 0.0))}'
-        '<div><h3 style="margin:0;font-size:15px;font-weight:500">None of these</h3></div></div>'
+        '<div style="margin-left:76px"><h3 style="margin:0;font-size:15px;font-weight:500">None of these</h3></div></div>'
     )
     return root(
         f'<div class="tb-card">{top}{said}{facts(key_facts(diagnosis))}</div>'
@@ -97,7 +97,7 @@ def confidence(value: float) -> str:
 def _confidence(value: float) -> str:
     width = round(100 * min(max(value, 0.0), 1.0))
     return (
-        f'<div style="display:inline-block;min-width:64px"><div class="tb-p" style="font-size:17px">'
+        f'<div style="float:left;width:64px"><div class="tb-p" style="font-size:17px">'
         f"<b>{text(confidence(value))}</b></div>"
         f'<div class="tb-bar" aria-hidden="true"><i style="width:{width}%"></i></div></div>'
     )
@@ -121,7 +121,7 @@ def hypothesis(
 
     weight = "500" if dim else "650"
     return (
-        f'<div class="tb-hyp{" dim" if dim else ""}">{_confidence(found.confidence)}<div>'
+        f'<div class="tb-hyp{" dim" if dim else ""}">{_confidence(found.confidence)}<div style="margin-left:76px">'
         f'<h3 style="margin:0;font-size:16px;font-weight:{weight}">{text(found.title)}</h3>'
         f'<p style="margin:2px 0"><b>for</b> {side(found.for_)}</p>'
         f'<p style="margin:2px 0 10px"><b>against</b> {side(found.against)}</p></div></div>'
@@ -138,7 +138,7 @@ def hypotheses(diagnosis: Diagnosis) -> str:
                 soft(f"What tells it from its look-alikes: {text(cause_of(found.cause).tells)}.")
             )
     parts.append(
-        f'<div class="tb-hyp none">{_confidence(diagnosis.none_of_these)}<div>'
+        f'<div class="tb-hyp none">{_confidence(diagnosis.none_of_these)}<div style="margin-left:76px">'
         '<h3 style="margin:0;font-size:15px;font-weight:500">None of these</h3></div></div>'
     )
     return root("".join(parts))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from triagebook.core.errors import RunError, TriagebookError
+from triagebook.core.times import iso
 from triagebook.running.attempt import Attempt, RunResult, read_json
 from triagebook.running.parameters import declared_names, split_parameters
 from triagebook.running.processes import (
@@ -96,6 +97,17 @@ def run(attempt: Attempt, lifeline: Lifeline) -> RunResult:
     return result
 
 
+def _identity(request: RunRequest) -> dict[str, str]:
+    """Return what the notebook is about, for the runbooks whose parameters ask for it."""
+    starts_at = request.alert.starts_at
+    return {
+        "incident_id": request.incident_id,
+        "incident_type": "" if request.incident_type == "unknown" else str(request.incident_type),
+        "service": request.service or "",
+        "at": iso(starts_at) if starts_at is not None else "",
+    }
+
+
 def _execute(
     attempt: Attempt, request: RunRequest, progress: ProgressLog, lifeline: Lifeline, began: float
 ) -> dict[str, Any]:
@@ -103,7 +115,9 @@ def _execute(
     import papermill  # noqa: PLC0415 - after load_runbook, which makes it quick
     from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
 
-    passed, refused = split_parameters(request.parameters, declared_names(notebook))
+    declared = declared_names(notebook)
+    passed, refused = split_parameters(request.parameters, declared)
+    passed = {**{n: v for n, v in _identity(request).items() if n in declared}, **passed}
     for name, why in refused.items():
         progress.add("started", message=f"parameter {name[:80]!r} was left out: {why}")
 

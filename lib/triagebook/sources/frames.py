@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from triagebook.core.errors import SourceDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 METRIC_COLUMNS = ("ts", "name", "labels", "value")
 LOG_COLUMNS = ("ts", "severity", "source", "message", "attributes")
@@ -125,12 +128,16 @@ def json_text(value: object) -> str:
 
 
 def _json_column(values: pd.Series[Any]) -> pd.Series[Any]:
-    plain = values.astype("object")
-    if plain.map(lambda v: v is None or isinstance(v, str | float)).all():
-        # Few distinct label sets in many rows: parse each once.
-        known = {text: json_text(text) for text in plain.dropna().unique()}
-        return plain.map(lambda v: known.get(v, "{}")).astype("str")
-    return plain.map(json_text).astype("str")
+    if isinstance(values.dtype, pd.StringDtype):
+        return _by_value(values, json_text, "{}")
+    return values.astype("object").map(json_text).astype("str")
+
+
+def _by_value(values: pd.Series[Any], one: Callable[[object], str], default: str) -> pd.Series[Any]:
+    """Compute once for each distinct value: few label sets stand in many rows."""
+    codes, distinct = pd.factorize(values)
+    known = np.array([*(one(value) for value in distinct), default], dtype="object")
+    return pd.Series(known[codes], index=values.index, dtype="str")  # code -1, missing: the last
 
 
 def _floats(values: pd.Series[Any]) -> pd.Series[float]:
@@ -140,9 +147,10 @@ def _floats(values: pd.Series[Any]) -> pd.Series[float]:
     return pd.to_numeric(values.astype("object"), errors="coerce").astype("float64")
 
 
-def _texts(values: pd.Series[Any], default: str = "") -> pd.Series[Any]:
-    plain = values.astype("object")
-    return plain.map(lambda v: default if pd.isna(v) else str(v)).astype("str")
+def _texts(values: pd.Series[Any]) -> pd.Series[Any]:
+    if not isinstance(values.dtype, pd.StringDtype):
+        values = values.astype("object").map(str, na_action="ignore")
+    return values.astype("str").fillna("")
 
 
 def _require(frame: object, needed: tuple[str, ...], what: str) -> pd.DataFrame:
@@ -238,6 +246,4 @@ def _severities(values: pd.Series[Any]) -> pd.Series[Any]:
         name = _SEVERITY_NAMES.get(name, name)
         return name if name in SEVERITIES else "INFO"
 
-    plain = values.astype("object")
-    known = {value: one(value) for value in plain.dropna().unique()}
-    return plain.map(lambda v: known.get(v, "INFO")).astype("str")
+    return _by_value(values, one, "INFO")

@@ -91,7 +91,7 @@ class Opened:
         try:
             self._con.execute("SET TimeZone = 'UTC'")
             stop.on_stop(self._con.interrupt)
-            self._open(as_text)
+            self._open(as_text, root)
         except BaseException:
             self._con.close()
             raise
@@ -106,9 +106,9 @@ class Opened:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open(self, as_text: Mapping[str, str] | None) -> None:
+    def _open(self, as_text: Mapping[str, str] | None, root: Path) -> None:
         """Find how the files can be read: as guessed from a part of them, or from all of them."""
-        tries = _readers(self.format, self.files)
+        tries = _readers(self.format, self.files, root)
         for number, (call, said) in enumerate(tries):
             self._call, self._extra = call, {}
             try:
@@ -205,11 +205,13 @@ class Opened:
         )
 
 
-def _readers(kind: Format, files: list[Path]) -> list[tuple[str, list[str]]]:
+def _readers(kind: Format, files: list[Path], root: Path) -> list[tuple[str, list[str]]]:
     """List the ways to read files, the quick and exact first; each with what it leaves out."""
     union = ", union_by_name = true" if len(files) > 1 else ""
     if kind == "parquet":
-        hive = "true" if any("=" in part for f in files for part in f.parts[-3:-1]) else "false"
+        # `region=eu/` is a column below the home; above it, it is only a folder's name.
+        below = [f.relative_to(root) if f.is_relative_to(root) else f for f in files]
+        hive = "true" if any("=" in part for f in below for part in f.parts[:-1]) else "false"
         return [(f"read_parquet($files, hive_partitioning = {hive}{union}{{options}})", [])]
     if kind == "csv":
         base = f"read_csv($files, null_padding = true, hive_partitioning = false{union}"

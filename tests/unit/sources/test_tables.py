@@ -139,6 +139,11 @@ def test_a_folder_of_partitions_keeps_what_only_its_paths_say(tmp_path):
     assert got["later"].to_pylist() == [None, 7]
 
 
+def test_an_equals_sign_in_the_homes_own_name_is_no_column(tmp_path):
+    parquet(tmp_path / "home=1" / "t.parquet", [T0], x=[1])
+    assert pull(tmp_path / "home=1").rows.column_names == ["ts", "x"]
+
+
 @pytest.mark.parametrize(("limit", "kept"), [(999, 999), (1000, 1000), (1001, 1000)])
 def test_a_sample_is_taken_only_above_the_limit_and_says_so(tmp_path, limit, kept):
     ts = [T0 + timedelta(seconds=i) for i in range(1000)]
