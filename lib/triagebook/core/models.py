@@ -208,20 +208,28 @@ class Edge(_Open):
 class TableSpec(_Open):
     """What is known of a table: its role and which column is what."""
 
-    role: Literal["raw", "features", "predictions", "labels"] | None = None
-    time_column: str | None = None
-    label_time_column: str | None = None
-    local_time_column: str | None = None
-    key_columns: list[str] = Field(default_factory=list)
-    prediction: str | None = None
-    score: str | None = None
-    label: str | None = None
-    model_version: str | None = None
-    feature_columns: list[str] = Field(default_factory=list)
-    expected_schema: dict[str, str] | None = None
-    freshness_s: Seconds | None = None
-    importance: dict[str, float] = Field(default_factory=dict)
-    unit: dict[str, str] = Field(default_factory=dict)
+    role: Literal["raw", "features", "predictions", "labels"] | None = Field(
+        default=None, description="`raw`, `features`, `predictions` or `labels`"
+    )
+    time_column: str | None = Field(default=None, description="UTC time of a row")
+    label_time_column: str | None = Field(
+        default=None, description="when a label arrived; labels are cut by it"
+    )
+    local_time_column: str | None = Field(default=None, description="local time of a row, no zone")
+    key_columns: list[str] = Field(default_factory=list, description="what identifies a row")
+    prediction: str | None = Field(default=None, description="column of the decision")
+    score: str | None = Field(default=None, description="column of the score")
+    label: str | None = Field(default=None, description="column of the truth")
+    model_version: str | None = Field(default=None, description="column of the version that served")
+    feature_columns: list[str] = Field(default_factory=list, description="columns the model reads")
+    expected_schema: dict[str, str] | None = Field(default=None, description="column to type")
+    freshness_s: Seconds | None = Field(
+        default=None, description="the newest row is at most so old"
+    )
+    importance: dict[str, float] = Field(
+        default_factory=dict, description="feature to its share of the output"
+    )
+    unit: dict[str, str] = Field(default_factory=dict, description="column to unit, shown on axes")
 
     @field_validator("key_columns", "feature_columns", mode="before")
     @classmethod

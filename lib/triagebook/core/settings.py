@@ -24,8 +24,8 @@ class _Part(BaseModel):
 class ServerSettings(_Part):
     """Where the service listens, and how much it does at once."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=8642, ge=0, le=65_535)
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8642, ge=0, le=65_535, description="0 takes a free one")
     public_url: str | None = Field(default=None, description="base of links in messages")
     max_body_bytes: int = Field(default=1_048_576, ge=1_024, description="larger deliveries: 413")
     concurrency: int = Field(default=2, ge=1, le=64, description="notebooks executed at once")
@@ -89,21 +89,35 @@ class TablePull(PullSettings, TableSpec):
 class ServiceSettings(_Part):
     """A service: the thing watched."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    kind: Literal["model", "pipeline"] | None = None
-    entrypoint: str | None = None
-    description: str | None = None
-    criticality: Literal["low", "medium", "high"] = "medium"
-    owners: list[str] = Field(default_factory=list)
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="as in alert labels and addresses"
+    )
+    kind: Literal["model", "pipeline"] | None = Field(
+        default=None, description="`model` or `pipeline`"
+    )
+    entrypoint: str | None = Field(
+        default=None, description="node of the topology where requests come in"
+    )
+    description: str | None = Field(default=None, description="one sentence for people")
+    criticality: Literal["low", "medium", "high"] = Field(
+        default="medium", description="`low`, `medium` or `high`: part of the severity"
+    )
+    owners: list[str] = Field(default_factory=list, description="teams or people")
     escalation: list[str] = Field(default_factory=list, description="who to call, in order")
     price: float | None = Field(default=None, ge=0, description="cost of one wrong prediction")
-    currency: str | None = None
-    model: ModelInfo | None = None
-    tasks: list[str] = Field(default_factory=list)
-    dependencies: list[str] = Field(default_factory=list)
-    hosts: dict[str, str] = Field(default_factory=dict)
-    schedules: list[Schedule] = Field(default_factory=list)
-    importance: dict[str, float] = Field(default_factory=dict)
+    currency: str | None = Field(default=None, description="of the price, such as EUR")
+    model: ModelInfo | None = Field(default=None, description="`name`, `version`, `task`")
+    tasks: list[str] = Field(default_factory=list, description="PIPELINE.TASK, upstream first")
+    dependencies: list[str] = Field(
+        default_factory=list, description="systems it calls or is fed by"
+    )
+    hosts: dict[str, str] = Field(default_factory=dict, description="task or service to host")
+    schedules: list[Schedule] = Field(
+        default_factory=list, description="`pipeline`, `task`, `every`, `produces`"
+    )
+    importance: dict[str, float] = Field(
+        default_factory=dict, description="feature to its share of the output; else estimated"
+    )
     window: Seconds = Field(default=172_800.0, gt=0, description="length of the current window")
     reference: Seconds = Field(default=2_419_200.0, gt=0, description="length of the reference")
     replayed_to: Utc | None = Field(
@@ -111,12 +125,14 @@ class ServiceSettings(_Part):
         description="the data is a replay that stands at this moment; windows end here, "
         "whatever the alert's clock says",
     )
-    metrics: list[PullSettings] = Field(default_factory=list)
-    logs: list[PullSettings] = Field(default_factory=list)
-    tables: dict[str, TablePull] = Field(default_factory=dict)
-    changes: list[PullSettings] = Field(default_factory=list)
-    pipeline: list[PullSettings] = Field(default_factory=list)
-    topology: list[Edge] = Field(default_factory=list)
+    metrics: list[PullSettings] = Field(default_factory=list, description="[[service.metrics]]")
+    logs: list[PullSettings] = Field(default_factory=list, description="[[service.logs]]")
+    tables: dict[str, TablePull] = Field(default_factory=dict, description="[service.tables.NAME]")
+    changes: list[PullSettings] = Field(default_factory=list, description="[[service.changes]]")
+    pipeline: list[PullSettings] = Field(
+        default_factory=list, description="[[service.pipeline]]: task runs"
+    )
+    topology: list[Edge] = Field(default_factory=list, description="[[service.topology]]")
 
     def as_evidence(self) -> Service:
         """Return what a bundle says of the service."""
@@ -140,9 +156,11 @@ class RouteSettings(_Part):
     """Alert labels to incident type, service and parameters; the first route that matches wins."""
 
     match: dict[str, str] = Field(description="label: value, or a regular expression in full")
-    incident_type: IncidentType | None = None
-    service: str | None = None
-    parameters: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    incident_type: IncidentType | None = Field(default=None, description="instead of the label's")
+    service: str | None = Field(default=None, description="a [[service]]'s name")
+    parameters: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="for the runbook; only names it declares are passed"
+    )
 
     @field_validator("match")
     @classmethod

@@ -75,10 +75,18 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
             for key, case in cases.items():
                 if key[0] == signal.cause and signal.locus in ("*", key[1]):
                     _add(case, signal, finding.id)
-    if any(s.weight >= HARD and cause_of(s.cause).fault for a, _ in pairs for s in a.signals):
+    plain = [
+        finding.id
+        for answer, finding in pairs
+        for signal in answer.signals
+        if signal.weight >= HARD and cause_of(signal.cause).fault
+    ]
+    if plain:
         # What is plainly broken is not explained by a season elsewhere.
         for (cause, _), case in cases.items():
-            case.weight -= 0.0 if cause_of(cause).fault else 1.5
+            if not cause_of(cause).fault:
+                case.weight -= 1.5
+                case.against.setdefault(plain[0], 1.5)
     _one_fault_a_column(cases)
     order = sorted(cases, key=lambda key: (-cases[key].weight, key))
     if len(order) > 1 and cases[nothing].weight < cases[order[0]].weight - 4.0:

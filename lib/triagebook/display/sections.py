@@ -271,8 +271,12 @@ def provenance(diagnosis: Diagnosis, windows: Windows) -> str:
         ("versions", ", ".join(f"{k} {v}" for k, v in diagnosis.versions.items())),
         ("diagnosed in", f"{diagnosis.timings.get('total', 0):.2f} s"),
         ("again", "triagebook replay evidence --json"),
-        *((f"sha256 of {e.id}", e.sha256) for e in diagnosis.ledger if e.sha256),
     ]
+    hashes = [(e.id, e.source, e.sha256) for e in diagnosis.ledger if e.sha256]
     notes = [str(n) for n in (getattr(windows, "notes", None) or [])]
     rows += [("clock", note) for note in notes]
-    return root(table(("", ""), rows))
+    folded = table(("id", "source", "sha256 of what was stored"), hashes)
+    return root(
+        table(("", ""), rows)
+        + f"<details><summary>{count(len(hashes))} hashes</summary>{folded}</details>"
+    )

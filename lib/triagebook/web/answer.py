@@ -110,17 +110,26 @@ def _fact(impact: Impact) -> Fact:
     return Fact(what, value, small, clean(impact.how))
 
 
+FIRST_CHART = "symptom"
+"""The runbooks' chart of what changed and when: shown first, wherever a run drew it."""
+
+
 def chart(diagnosis: Diagnosis, pictures: list[str]) -> Chart | None:
-    """Return the first picture that a finding for the first hypothesis stands beside."""
+    """Return the symptom over time, or the first picture beside a finding for the first hypothesis."""
     if not diagnosis.hypotheses:
         return None
     known = {finding.id: finding for finding in diagnosis.findings}
-    for name in diagnosis.hypotheses[0].for_:
-        finding = known.get(name)
-        if finding is not None and f"{finding.cell}.png" in pictures:
-            small = f"{finding.cell}-narrow.png"
-            narrow = small if small in pictures else None
-            return Chart(f"{finding.cell}.png", clean(finding.statement), narrow)
+    found = [known[name] for name in diagnosis.hypotheses[0].for_ if name in known]
+    if not found:
+        return None
+    text = clean(found[0].statement)
+    cells = [FIRST_CHART, *(finding.cell for finding in found)]
+    for cell in cells:
+        if f"{cell}.png" in pictures:
+            if cell != FIRST_CHART:
+                text = clean(next(f.statement for f in found if f.cell == cell))
+            small = f"{cell}-narrow.png"
+            return Chart(f"{cell}.png", text, small if small in pictures else None)
     return None
 
 

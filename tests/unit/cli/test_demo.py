@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,6 +17,7 @@ from tests.unit.cli.samples import write_runbooks
 from triagebook.drills.worlds import flight_delay
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 STAYS_UP = "The page stays up at "
@@ -30,9 +32,10 @@ def place(tmp_path, world_cache) -> Path:
     return tmp_path
 
 
-def demo(place: Path, *arguments: str) -> subprocess.Popen[str]:
+@contextmanager
+def demo(place: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     own = write_runbooks(place / "own-notebooks")
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "triagebook", "demo", *arguments],
         cwd=place,
         env={**os.environ, "TRIAGEBOOK_SERVER__NOTEBOOKS": str(own), "COLUMNS": "80"},
@@ -42,11 +45,19 @@ def demo(place: Path, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+    try:
+        yield process
+    finally:
+        # A test that failed must not wait for a demo that stays up.
+        process.kill()
+        process.communicate()
 
 
 def processes_about(folder: Path) -> list[str]:
     """List the command lines that name a folder: service, runner and kernel all do."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True
+    )
     return [line for line in listed.stdout.splitlines() if str(folder) in line]
 
 

@@ -157,18 +157,14 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
         weight = (3.5 if change.name else 2.0 if scale else 0.3) if real else -1.0
         if held is not None:
             weight += 2.0 if held >= 0.9 else -2.5
-        constant = f"× {change.factor:.4g}" if scale else ""
-        constant += f" {change.offset:+.4g}" if change.offset else ""
-        named = f", {change.name}" if change.name else ""
+        done = _in_words(change.factor, change.offset)
+        named = f" ({change.name})" if change.name else ""
         unit = _unit(ctx, column)
-        statement = (
-            f"{where} is its old self {constant.strip()}{named}: undone, "
-            f"{share(max(change.explained, 0))} of the movement is gone"
-        )
+        statement = f"{where} is {done}{named}: undone, {share(max(change.explained, 0))} of the movement is gone"
         if groups is not None:
             statement += (
                 f"; {count(groups.agreeing)} of {count(groups.groups)} groups by "
-                f"{' and '.join(groups.by)} show the very same constant"
+                f"{' and '.join(groups.by)} show the same constant"
             )
         yield Answer(
             locus=column.locus,
@@ -185,10 +181,10 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
                     "data.unit_change",
                     column.locus,
                     weight,
-                    headline=_headline(column.name, change.name, constant.strip()),
+                    headline=_headline(column.name, change.name, done),
                     mechanism=(
-                        f"Every value of {column.name} is {constant.strip()} of what the model was "
-                        "trained on, so it reads ordinary rows as unusual ones."
+                        f"Every value of {column.name} is {done}, so the model reads ordinary rows as "
+                        "unusual ones."
                     ),
                 ),
                 *(
@@ -206,9 +202,15 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
         )
 
 
+def _in_words(factor: float, offset: float) -> str:
+    scaled = f"multiplied by {factor:.4g}" if abs(factor - 1) > 1e-6 else ""
+    moved = f"shifted by {offset:+.4g}" if offset else ""
+    return " and ".join(part for part in (scaled, moved) if part)
+
+
 def _headline(column: str, name: str | None, constant: str) -> str:
     if name is None:
-        return f"{column} arrives scaled ({constant})."
+        return f"Every value of {column} is {constant}."
     old, _, new = name.partition(" to ")
     if not new or "," in name or "(" in name:
         return f"{column} arrives in another unit ({constant}: {name})."
