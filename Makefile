@@ -55,6 +55,8 @@ clean:  ## remove .venv, build output and caches; runs/ stays
 # that is only out of date is brought up to date in place. Compiling is not left to chance: uv writes
 # no bytecode by itself, nothing does where PYTHONDONTWRITEBYTECODE is set, and then every kernel
 # would compile pandas anew. Some packages carry files that no Python 3 can compile: hence `|| true`.
+# The lock names every package, so pip is told not to look for more (--no-deps): its resolver stumbles
+# over extras (pandas[parquet]) where hashes are required.
 $(READY): requirements.txt pyproject.toml
 	@set -e; \
 	version=$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || { \
@@ -80,8 +82,8 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null; \
 	cmp -s requirements.txt $(INSTALLED) || { \
 	echo "Setting up .venv with pip (Python $$version); a few minutes, once ..."; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes \
-	-r requirements.txt; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
+	--require-hashes -r requirements.txt; \
 	echo "Compiling bytecode ..."; \
 	$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true; }; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \

@@ -40,7 +40,9 @@ class Movement:
     effect : float
         Distance of the rows after the split from the reference at the same hours, in [0, 1].
     natural : float
-        95 % quantile of the same distance between blocks of the reference and the rest of it.
+        How far the reference's own days explain: the larger of the 95 % quantile of the same distance
+        between its blocks and the rest of it, and of their mean plus four standard deviations over
+        1.25 (few blocks seldom hold the worst day).
     noise : float
         Distance that sampling alone exceeds in 1 % of cases, over all columns looked at.
     psi : float
@@ -73,11 +75,30 @@ class Movement:
     blocks: int
     split: Split | None
     jump: float = 0.0
+    null_natural: float = 0.0
+
+    @property
+    def distance_moved(self) -> bool:
+        """Whether the distance is larger than sampling gives, and large enough to matter."""
+        return self.effect >= max(self.noise, _MIN_EFFECT)
+
+    @property
+    def null_gap(self) -> float:
+        """How much the share of nulls rose, in [-1, 1]."""
+        return self.null_current - self.null_reference
+
+    @property
+    def null_ratio(self) -> float:
+        """The null share's movement over what is natural or chance for it."""
+        share = (self.null_current + self.null_reference) / 2
+        rows = 1 / max(self.rows_current, 1) + 1 / max(self.rows_reference, 1)
+        chance = 3.3 * float(np.sqrt(share * (1 - share) * rows))
+        return abs(self.null_gap) / max(self.null_natural, chance, 0.008)
 
     @property
     def moved(self) -> bool:
-        """Whether the movement is larger than sampling gives, and large enough to matter."""
-        return self.effect >= max(self.noise, _MIN_EFFECT)
+        """Whether the values or the share of nulls moved more than sampling gives."""
+        return self.distance_moved or (abs(self.null_gap) >= 0.01 and self.null_ratio >= 1.0)
 
     @property
     def ratio(self) -> float:
@@ -86,13 +107,22 @@ class Movement:
 
     @property
     def strength(self) -> float:
-        """The larger of distance and step, each over its natural size: for ordering."""
-        return max(self.ratio, self.jump / 1.6)
+        """The largest of distance, step and nulls, each over its natural size: for ordering."""
+        return max(self.ratio, self.jump / 2, self.null_ratio)
+
+    @property
+    def shown(self) -> tuple[float, float]:
+        """What a chart of movements shows, and its natural size: the distance, or the nulls' gap."""
+        if self.null_ratio > self.ratio:
+            return abs(self.null_gap), abs(self.null_gap) / max(self.null_ratio, 1e-9)
+        return self.effect, max(self.natural, self.noise)
 
     @property
     def beyond_natural(self) -> bool:
-        """Whether it moved, or stepped, clearly farther than the reference's own days do."""
-        return self.moved and (self.ratio >= 1.25 or self.jump >= 2.0)
+        """Whether it moved, stepped or went null clearly farther than the reference's own days do."""
+        if abs(self.null_gap) >= 0.01 and self.null_ratio >= 1.25:
+            return True
+        return self.distance_moved and (self.ratio >= 1.25 or self.jump >= 2.5)
 
 
 def noise_floor(n: int, m: int, tests: int, alpha: float = 0.01) -> float:
@@ -104,6 +134,29 @@ def noise_floor(n: int, m: int, tests: int, alpha: float = 0.01) -> float:
     if n == 0 or m == 0:
         return 1.0
     return float(np.sqrt(-0.5 * np.log(alpha / max(tests, 1) / 2)) * np.sqrt((n + m) / (n * m)))
+
+
+def share_noise(reference: np.ndarray, rows: int, tests: int, alpha: float = 0.01) -> float:
+    """Return the total variation that chance exceeds with probability about alpha.
+
+    Parameters
+    ----------
+    reference : int array of counts, shape (k,)
+    rows : int
+        Rows of the current window.
+
+    Notes
+    -----
+    Each share's error is normal with variance p (1 - p) (1/n + 1/m); the mean of their absolute sum,
+    plus a bound by McDiarmid's inequality with alpha shared over `tests` columns.
+    """
+    n = int(reference.sum())
+    if n == 0 or rows == 0:
+        return 1.0
+    p = reference / n
+    inverse = 1 / n + 1 / rows
+    mean = 0.5 * float(np.sum(np.sqrt(2 / np.pi * p * (1 - p) * inverse)))
+    return min(1.0, mean + float(np.sqrt(np.log(max(tests, 1) / alpha) * inverse / 2)))
 
 
 def psi(reference: np.ndarray, current: np.ndarray) -> float:
@@ -198,8 +251,7 @@ def movement(
     base = ref_codes[matched] if matched is not None else ref_codes
     base_counts, after_counts = coder.counts(base), coder.counts(after)
     effect = coder.distance(base_counts, after_counts)
-    null_gap = _share(after < 0) - _share(base < 0)
-    natural = _natural(coder, ref_codes, blocks)
+    natural, null_natural = _natural(coder, ref_codes, blocks)
     rows = int((after >= 0).sum())
     rows_reference = int((base >= 0).sum())
     numbers = kind == "number"
@@ -220,9 +272,11 @@ def movement(
     return Movement(
         column=column,
         kind=kind,
-        effect=max(effect, abs(null_gap)),
+        effect=effect,
         natural=natural,
-        noise=noise_floor(rows_reference, rows, columns),
+        noise=noise_floor(rows_reference, rows, columns)
+        if kind == "number"
+        else share_noise(base_counts, rows, columns),
         psi=psi(*_coarse(coder, base_counts, after_counts)),
         shift_sd=shift,
         mean_reference=means[0],
@@ -236,6 +290,7 @@ def movement(
         jump=_jump(reference, reference_times, current, current_times, split)
         if split is not None and numbers
         else 0.0,
+        null_natural=null_natural,
     )
 
 
@@ -304,15 +359,20 @@ def _row_blocks(rows: int, size: int) -> list[np.ndarray]:
     return [np.arange(start, start + size) for start in starts][:_MAX_BLOCKS] if size >= 20 else []
 
 
-def _natural(coder: Coder, codes: np.ndarray, blocks: Sequence[np.ndarray]) -> float:
+def _natural(coder: Coder, codes: np.ndarray, blocks: Sequence[np.ndarray]) -> tuple[float, float]:
+    """How far the reference's own blocks lie from the rest of it: distance, and share of nulls."""
     if len(blocks) < _MIN_BLOCKS:
-        return 0.0
+        return 0.0, 0.0
     counts = np.array([coder.counts(codes[block]) for block in blocks])
     total = counts.sum(axis=0)
-    gaps = [coder.distance(total - own, own) for own in counts]
+    gaps = np.array([coder.distance(total - own, own) for own in counts])
     nulls = np.array([_share(codes[block] < 0) for block in blocks])
-    null_gaps = np.abs(nulls - nulls.mean())
-    return float(np.quantile(np.maximum(gaps, null_gaps), 0.95))
+    return _worst(gaps), _worst(np.abs(nulls - nulls.mean()))
+
+
+def _worst(gaps: np.ndarray) -> float:
+    spread = float(gaps.mean()) + (4 + 8 / len(gaps)) * float(gaps.std())
+    return max(float(np.quantile(gaps, 0.95)), spread / 1.25)
 
 
 def _share(mask: np.ndarray) -> float:
@@ -345,7 +405,7 @@ def _find_split(
         hours = _by_hour(expected, ref_times)
         centred = channel[cur_codes] - hours[_hour(cur_times)]
         spread = max(float((expected - hours[_hour(ref_times)]).std()), 0.02)
-        found = split_by_mean(centred, spread)
+        found = split_by_mean(centred, spread, margin=max(10, len(centred) // 50))
         if found is None:
             continue
         index, strength = found

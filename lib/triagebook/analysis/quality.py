@@ -155,11 +155,28 @@ def _out_of_range(known: np.ndarray, current: pd.Series) -> Corruption | None:
     if low >= 0:
         outside |= numbers < 0
     share = float(outside.mean())
-    if share < 0.005 or outside.sum() < 5:
+    if share < 0.005 or outside.sum() < 5 or _in_spells(outside.to_numpy()):
         return None
     example = str(current[outside].iloc[0])
     what = "not a number" if unread.mean() > share / 2 else f"outside {low:.4g} to {high:.4g}"
     return Corruption(share, 0.0, what, example)
+
+
+def _in_spells(outside: np.ndarray, rows: int = 20) -> bool:
+    """Whether the odd rows come in spells, as a heat wave does and broken rows do not.
+
+    Between the first and the last odd row, the share of odd rows in stretches of `rows` is
+    compared with what independent rows would give: an index of dispersion above 3 is a spell. All odd
+    from one moment on is none.
+    """
+    places = np.flatnonzero(outside)
+    part = outside[places[0] : places[-1] + 1]
+    share = float(part.mean())
+    stretches = len(part) // rows
+    if share > 0.98 or stretches < 5:
+        return False
+    shares = part[: stretches * rows].reshape(stretches, rows).mean(axis=1)
+    return float(shares.var()) > 3 * share * (1 - share) / rows
 
 
 def _odd_forms(known: pd.Series, current: pd.Series) -> Corruption | None:

@@ -129,6 +129,9 @@ def constant_change(reference: np.ndarray, current: np.ndarray) -> ConstantChang
     if usable.sum() >= 10:
         candidates.append((float(np.median(new[usable] / old[usable])), 0.0, None))
     candidates.append((1.0, float(np.median(new - old)), None))
+    # What chance leaves between two samples of these sizes: a conversion that people really make is
+    # preferred over a fitted constant as long as it explains the rows that well.
+    chance = 1.36 * float(np.sqrt(1 / len(reference) + 1 / len(current)))
     best: ConstantChange | None = None
     for factor, offset, name in candidates:
         if factor == 0 or (abs(factor - 1) < 0.05 and abs(offset) < 0.2 * spread_old):
@@ -137,8 +140,12 @@ def constant_change(reference: np.ndarray, current: np.ndarray) -> ConstantChang
         ratio = (new[usable] - offset) / old[usable] / factor if usable.any() else np.array([1.0])
         off = float(np.median(np.abs(ratio - np.median(ratio))) + abs(np.median(ratio) - 1))
         found = ConstantChange(factor, offset, before, after, name, off)
-        # A fitted constant has to be clearly better than a conversion that people really make.
-        if best is None or found.after < best.after - (0.02 if name is None and best.name else 0):
+        margin = 0.02
+        if name is None and best is not None and best.name and best.after <= 1.5 * chance:
+            margin = max(margin, chance)
+        elif best is None or name is not None:
+            margin = 0.0
+        if best is None or found.after < best.after - margin:
             best = found
     return best if best is not None and best.explained >= 0.5 else None
 

@@ -46,17 +46,19 @@ def inputs(ctx: Context, width: Width) -> Drawn | None:
         made, (axes,) = figure(width, 0.33 * len(order) + 0.9)
         place = np.arange(len(order))
         colours = [BAD if c.movement.beyond_natural else NOW for c in order]
-        axes.barh(place, [c.movement.effect for c in order], 0.56, color=colours)
+        axes.barh(place, [c.movement.shown[0] for c in order], 0.56, color=colours)
         for y, column in zip(place, order, strict=True):
-            usual = max(column.movement.natural, column.movement.noise)
+            usual = column.movement.shown[1]
             axes.plot([usual, usual], [y - 0.42, y + 0.42], color=INK, lw=2)
             if column.movement.beyond_natural:
                 said = f"{column.movement.ratio:.1f} × its natural movement"
-                if column.movement.ratio < 1.25:
+                if column.movement.null_ratio > column.movement.ratio:
+                    said = f"nulls {column.movement.null_ratio:.1f} × their natural movement"
+                elif column.movement.ratio < 1.25:
                     said = f"a step {column.movement.jump:.1f} × its natural size"
                 axes.annotate(
                     said,
-                    (column.movement.effect, y),
+                    (column.movement.shown[0], y),
                     xytext=(6, 0),
                     textcoords="offset points",
                     va="center",
@@ -68,9 +70,7 @@ def inputs(ctx: Context, width: Width) -> Drawn | None:
         )
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()
-        axes.set_xlim(
-            0, min(1.0, max(max(c.movement.effect, c.movement.natural) for c in order) * 1.5 + 0.05)
-        )
+        axes.set_xlim(0, min(1.0, max(max(c.movement.shown) for c in order) * 1.5 + 0.05))
         axes.set_xlabel(
             "distance from the same hours of the reference (0 to 1); dark mark: natural, 95 %"
         )

@@ -97,7 +97,7 @@ def diagnose(
     hypotheses, none_of_these = rank(pairs, name)
     first = hypotheses[0] if hypotheses else None
     findings = [finding for _, finding in pairs]
-    verdict = _verdict(first, spec, ctx)
+    verdict = _verdict(hypotheses, spec, ctx)
     onset = _onset(ctx, first, findings) if verdict != "healthy" else None
     found = toll(ctx, first if verdict != "healthy" else None, onset)
     fault = first is not None and cause_of(first.cause).fault
@@ -182,13 +182,20 @@ def _plain_time(when: datetime) -> datetime:
     return when.to_pydatetime(warn=False) if isinstance(when, pd.Timestamp) else when
 
 
-def _verdict(first: Hypothesis | None, spec: Spec, ctx: Context) -> Verdict:
-    if first is None or first.confidence < SURE:
+def _verdict(hypotheses: Sequence[Hypothesis], spec: Spec, ctx: Context) -> Verdict:
+    """Call a fault found, or no fault, when it holds more than half; else say that neither does.
+
+    "Nothing", a season and harmless movements of several features can all be true at once, so their
+    confidences count together.
+    """
+    if not hypotheses:
         return "inconclusive"
+    first = hypotheses[0]
+    if cause_of(first.cause).fault:
+        return "cause_found" if first.confidence >= SURE else "inconclusive"
+    calm = sum(h.confidence for h in hypotheses if not cause_of(h.cause).fault)
     blind = [kind for kind in spec.needs if ctx.why_missing(kind) is not None]
-    if not cause_of(first.cause).fault:
-        return "inconclusive" if blind or not ctx.bundle.ledger else "healthy"
-    return "cause_found"
+    return "healthy" if calm >= SURE and not blind and ctx.bundle.ledger else "inconclusive"
 
 
 def _onset(ctx: Context, first: Hypothesis | None, findings: Sequence[Finding]) -> Onset | None:

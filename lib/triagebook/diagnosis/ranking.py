@@ -69,7 +69,7 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
     for answer, finding in pairs:
         if answer.verdict == "unknown":
             # What was not seen makes nothing likelier; it only keeps "none" from being sure.
-            cases[nothing].weight -= 0.3
+            cases[nothing].weight -= 0.15
             continue
         for signal in answer.signals:
             for key, case in cases.items():
@@ -89,6 +89,10 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
                 case.against.setdefault(plain[0], 1.5)
     _one_fault_a_column(cases)
     order = sorted(cases, key=lambda key: (-cases[key].weight, key))
+    for cause in ("drift.seasonal", "drift.harmless"):
+        # A whole weather front moves with the season: two of its features stand for all.
+        for key in [key for key in order if key[0] == cause][2:]:
+            order.remove(key)
     if len(order) > 1 and cases[nothing].weight < cases[order[0]].weight - 4.0:
         # "Nothing is wrong" with less than a fiftieth of the first's odds informs nobody.
         order.remove(nothing)

@@ -132,7 +132,10 @@ class Recorder(NotebookExecutionManager):  # type: ignore[misc]  # papermill has
 
 
 def _titles(nb: NotebookNode) -> list[str | None]:
-    """Return the nearest heading above each runnable cell; None where there is none."""
+    """Return each runnable cell's own title, else the nearest heading above it, else None.
+
+    A cell's own title is `metadata.triagebook.title`.
+    """
     titles: list[str | None] = []
     title = None
     for cell in nb.cells:
@@ -140,7 +143,11 @@ def _titles(nb: NotebookNode) -> list[str | None]:
             headings = _HEADING.findall(cell.source)
             title = headings[-1] if headings else title
         elif is_runnable(cell):
-            titles.append(title)
+            if "injected-parameters" in cell.metadata.get("tags", []):
+                titles.append("Parameters of this run")
+                continue
+            own = cell.metadata.get("triagebook", {}).get("title")
+            titles.append(own if isinstance(own, str) else title)
     return titles
 
 

@@ -86,8 +86,8 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
     hit = False
     for column in ctx.roots:
         m = column.movement
-        gain = m.null_current - m.null_reference
-        if gain < 0.01 or gain < m.noise / 2 or gain < 0.5 * m.effect:
+        gain = m.null_gap
+        if gain < 0.01 or m.null_ratio < 1.25:
             continue
         hit = True
         yield _fault(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from triagebook.analysis.columns import as_numbers
-from triagebook.analysis.movement import same_hours
+from triagebook.analysis.movement import noise_floor, same_hours
 from triagebook.analysis.units import constant_change, constant_within_groups
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.words import count, number, share
@@ -51,8 +51,7 @@ def matched_reference(ctx: Context, column: Column) -> pd.DataFrame:
 def how_far(column: Column) -> str:
     """Say how far a column moved: `mean 1,656, was 1,038 (+0.85 sd)`."""
     m = column.movement
-    null = m.null_current - m.null_reference
-    if abs(null) >= m.effect - 1e-9 and abs(null) > 0.01:
+    if abs(m.null_gap) >= 0.01 and m.null_ratio >= max(m.ratio, 1.25):
         return f"null in {share(m.null_current)} of rows, was {share(m.null_reference)}"
     if m.mean_current is not None and m.mean_reference is not None:
         shift = f", {m.shift_sd:+.2f} sd" if m.shift_sd is not None else ""
@@ -62,6 +61,8 @@ def how_far(column: Column) -> str:
 
 def _times(column: Column) -> str:
     m = column.movement
+    if m.null_ratio >= max(m.ratio, 1.25):
+        return f"lost or gained values {m.null_ratio:.1f} times as much"
     if m.ratio >= 1.25:
         return f"moved {m.ratio:.1f} times as far"
     return f"stepped {m.jump:.1f} times as far at one moment"
@@ -151,12 +152,15 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
         held = None if groups is None else groups.agreeing / groups.groups
         found[column.locus] = change, groups
         scale = abs(change.factor - 1) > 1e-6
-        real = change.explained >= 0.7 and change.after <= 2 * max(
-            column.movement.natural, column.movement.noise
+        # A conversion leaves nothing but chance behind; so does a lucky fit to a change of weather,
+        # hence a constant that nobody knows by name says little unless groups confirm it.
+        chance = noise_floor(len(reference), len(after), 1, alpha=0.001)
+        real = change.explained >= 0.7 and change.after <= max(
+            chance, 1.2 * column.movement.natural
         )
-        weight = (3.5 if change.name else 2.0 if scale else 0.3) if real else -1.0
+        weight = (3.5 if change.name else 1.2 if scale else 0.0) if real else -1.0
         if held is not None:
-            weight += 2.0 if held >= 0.9 else -2.5
+            weight += (2.0 if change.name else 3.0) if held >= 0.9 else -2.5
         done = _in_words(change.factor, change.offset)
         named = f" ({change.name})" if change.name else ""
         unit = _unit(ctx, column)
@@ -182,10 +186,8 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
                     column.locus,
                     weight,
                     headline=_headline(column.name, change.name, done),
-                    mechanism=(
-                        f"Every value of {column.name} is {done}, so the model reads ordinary rows as "
-                        "unusual ones."
-                    ),
+                    mechanism=(f"Every value is {done}: " if change.name else "")
+                    + "the model reads ordinary rows as unusual ones.",
                 ),
                 *(
                     (

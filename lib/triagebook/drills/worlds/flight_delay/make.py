@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
+from threadpoolctl import threadpool_limits  # it has no types
 
 from triagebook.drills.worlds.flight_delay.changes import changes
 from triagebook.drills.worlds.flight_delay.config import toml
