@@ -16,7 +16,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 def test_the_configuration_reference_is_what_the_code_says():
     written = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert written == reference(), "run: python -m triagebook.core.reference > docs/configuration.md"
+    assert written == reference(), (
+        "run: python -m triagebook.core.reference > docs/configuration.md"
+    )
 
 
 def test_every_setting_is_described():

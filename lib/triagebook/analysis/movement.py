@@ -287,21 +287,34 @@ def movement(
         rows_current=len(after),
         blocks=len(blocks),
         split=split,
-        jump=_jump(reference, reference_times, current, current_times, split)
+        jump=step_ratio(reference, reference_times, current, current_times, split)
         if split is not None and numbers
         else 0.0,
         null_natural=null_natural,
     )
 
 
-def _jump(
+def step_ratio(
     reference: pd.Series,
     ref_times: np.ndarray,
     current: pd.Series,
     cur_times: np.ndarray,
     split: Split,
 ) -> float:
-    """Step of the mean over up to six hours on either side, over the same step on other days."""
+    """Measure the step of the mean at the split against the same clock times of other days.
+
+    Parameters
+    ----------
+    reference, current : Series of numbers, shape (n_ref,), (n_cur,), in time order
+    ref_times, cur_times : int64 arrays of nanoseconds since 1970
+    split : Split
+
+    Returns
+    -------
+    float
+        Step over up to six hours on either side, less the usual one, over the 95 % quantile of that
+        on other days; 0 where fewer than seven other days can be compared.
+    """
     at = int(cur_times[split.index])
     reach = min(6 * _HOUR, int(cur_times[-1]) - at + 1, at - int(cur_times[0]))
     values = pd.to_numeric(current, errors="coerce").to_numpy("float64", na_value=np.nan)

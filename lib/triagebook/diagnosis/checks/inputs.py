@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from triagebook.analysis.columns import as_numbers
-from triagebook.analysis.movement import noise_floor, same_hours
+from triagebook.analysis.movement import noise_floor, same_hours, step_ratio
 from triagebook.analysis.units import constant_change, constant_within_groups
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.words import count, number, share
@@ -15,8 +16,7 @@ from triagebook.diagnosis.words import count, number, share
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pandas as pd
-
+    from triagebook.analysis.units import ConstantChange
     from triagebook.diagnosis.context import Column, Context
 
 
@@ -159,12 +159,18 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
             chance, 1.2 * column.movement.natural
         )
         weight = (3.5 if change.name else 1.2 if scale else 0.0) if real else -1.0
+        still = _step_undone(ctx, column, change) if weight > 0 else 0.0
+        if still > 1.5:
+            # A conversion undone goes on from where the column was; a change of weather does not.
+            weight -= 4.0
         if held is not None:
             weight += (2.0 if change.name else 3.0) if held >= 0.9 else -2.5
         done = _in_words(change.factor, change.offset)
         named = f" ({change.name})" if change.name else ""
         unit = _unit(ctx, column)
         statement = f"{where} is {done}{named}: undone, {share(max(change.explained, 0))} of the movement is gone"
+        if still > 1.5:
+            statement += f"; but even undone it steps {still:.1f} times as far as it does anyway"
         if groups is not None:
             statement += (
                 f"; {count(groups.agreeing)} of {count(groups.groups)} groups by "
@@ -202,6 +208,18 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
                 ),
             ),
         )
+
+
+def _step_undone(ctx: Context, column: Column, change: ConstantChange) -> float:
+    """Return how far the column would still step at the onset with the constant undone."""
+    split, view = column.movement.split, ctx.rows(column)
+    if split is None or not view.timed:
+        return 0.0
+    values = pd.to_numeric(view.current[column.name], errors="coerce").astype("float64")
+    values.iloc[split.index :] = change.undo(values.iloc[split.index :])
+    return step_ratio(
+        view.reference[column.name], view.reference_times, values, view.current_times, split
+    )
 
 
 def _in_words(factor: float, offset: float) -> str:

@@ -1,0 +1,322 @@
+"""Whether tables are as they should be: schema, keys, volume, freshness, and the clocks they carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from triagebook.analysis.columns import as_numbers, kind_of
+from triagebook.analysis.movement import same_hours
+from triagebook.analysis.quality import duplicate_share, schema_difference, whole_hours_shift
+from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.checks.data import fine
+from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.words import clock, count, several, share, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from triagebook.diagnosis.context import Context, View
+
+
+@check("data.schema_change", "Is each column there, of its type?", finds=("data.schema_change",))
+def schema(ctx: Context) -> Iterable[Answer]:
+    """Compare columns and types, and tables that cannot be compared at all."""
+    hit = False
+    for name, table in ctx.tables.items():
+        if table.reference is None or table.current is None or table.current.empty:
+            continue
+        gone_dark = [
+            str(c)
+            for c in table.reference
+            if c in table.current
+            and table.current[c].isna().all()
+            and table.reference[c].notna().mean() > 0.5
+            and kind_of(table.reference[c]) != "empty"
+        ]
+        found = schema_difference(table.reference, table.current, table.spec.expected_schema)
+        if not (found.gone or found.retyped or (gone_dark and found.new)):
+            continue
+        downstream, hit = hit, True
+        said = [
+            f"{word} {several(items)}"
+            for word, items in (
+                ("gone:", [*found.gone, *gone_dark]),
+                ("new:", list(found.new)),
+                ("of another type:", [f"{c} ({a} → {b})" for c, a, b in found.retyped]),
+            )
+            if items
+        ]
+        yield Answer(
+            locus=f"table:{name}",
+            verdict="bad",
+            statement=f"The schema of {name} changed; {'; '.join(said)}",
+            value=len(found.gone) + len(found.retyped) + len(gone_dark),
+            unit="columns",
+            threshold=1,
+            evidence=ctx.cite("tables", name),
+            # Tables come furthest upstream first: what follows has it from there.
+            signals=()
+            if downstream
+            else (
+                Signal(
+                    "data.schema_change",
+                    f"table:{name}",
+                    4.5,
+                    headline=f"The schema of {name} changed ({'; '.join(said)}).",
+                    mechanism="What reads the table by the old names or types gets nulls, or fails.",
+                ),
+                Signal("none", "*", -5.0),
+            ),
+        )
+    if ctx.inputs and not hit:
+        yield fine(
+            ctx, "Every column is there, of its type", Signal("data.schema_change", "*", -3.0)
+        )
+
+
+@check("data.keys", "Do keys repeat?", finds=("data.duplicate_rows",))
+def keys(ctx: Context) -> Iterable[Answer]:
+    """Count repeated keys, at the table furthest upstream that repeats them."""
+    hit = False
+    for name in ctx.tables:
+        view = ctx.view(name)
+        if view is None or not view.spec.key_columns:
+            continue
+        was = duplicate_share(view.reference, view.spec.key_columns)
+        now = duplicate_share(view.current, view.spec.key_columns)
+        if now - was < 0.005 or hit:
+            continue
+        hit = True
+        repeated = view.current.duplicated([k for k in view.spec.key_columns if k in view.current])
+        since = (
+            moment(int(view.current_times[int(np.argmax(repeated.to_numpy()))]))
+            if view.timed
+            else None
+        )
+        yield Answer(
+            locus=f"table:{name}",
+            verdict="bad",
+            since=since,
+            statement=f"{share(now)} of rows of {name} repeat a key, were {share(was)}",
+            value=round(now, 4),
+            unit="share of rows",
+            threshold=0.005,
+            effect=round(now - was, 4),
+            evidence=ctx.cite("tables", name),
+            signals=(
+                Signal(
+                    "data.duplicate_rows",
+                    f"table:{name}",
+                    4.0,
+                    headline=f"{share(now)} of rows of {name} are there twice.",
+                    mechanism="Repeated rows count twice in every sum, share and training set.",
+                ),
+                Signal("none", "*", -5.0),
+            ),
+        )
+    if ctx.inputs and not hit:
+        yield fine(ctx, "Keys do not repeat", Signal("data.duplicate_rows", "*", -3.0))
+
+
+@check(
+    "data.volume",
+    "Did as many rows arrive as at the same hours before, and lately?",
+    finds=("data.missing_rows", "data.stale"),
+)
+def volume(ctx: Context) -> Iterable[Answer]:
+    """Compare rows an hour with the same hour and weekday; look at the age of the newest row."""
+    hit = timed = False
+    for name in ctx.tables:
+        view = ctx.view(name)
+        if view is None or view.spec.role == "labels":
+            continue
+        if not view.timed:
+            continue
+        timed = True
+        stale = _stale(ctx, view)
+        short_of = None if stale else _short(ctx, view)
+        answer = stale or short_of
+        if answer is not None and not hit:
+            hit = True
+            yield answer
+    if timed and not hit:
+        yield fine(
+            ctx,
+            "As many rows arrived as at the same hours before, up to the end",
+            Signal("data.missing_rows", "*", -3.0),
+            Signal("data.stale", "*", -3.0),
+        )
+
+
+def _stale(ctx: Context, view: View) -> Answer | None:
+    end = pd.Timestamp(ctx.bundle.windows.current[1])
+    newest = moment(int(view.current_times[-1]))
+    age_s = (end - newest).total_seconds()
+    every = view.reference_times
+    gaps = np.diff(every) / 1e9
+    longest = float(np.quantile(gaps, 0.999)) if len(gaps) > 50 else 0.0
+    promised = view.spec.freshness_s or max(4 * longest, 3_600.0)
+    if age_s <= promised or age_s <= 1.5 * longest:
+        return None
+    return Answer(
+        locus=f"table:{view.name}",
+        verdict="bad",
+        since=newest,
+        statement=(
+            f"The newest row of {view.name} is {span(age_s)} old; at most {span(promised)} is "
+            f"{'promised' if view.spec.freshness_s else 'usual'}"
+        ),
+        value=round(age_s),
+        unit="s",
+        threshold=round(promised),
+        effect=round(age_s / promised, 2),
+        evidence=ctx.cite("tables", view.name),
+        signals=(
+            Signal(
+                "data.stale",
+                f"table:{view.name}",
+                5.0,
+                headline=f"{view.name} has had no new row since {clock(newest)}.",
+                mechanism="The model goes on with values that no longer hold.",
+            ),
+            Signal("none", "*", -5.0),
+        ),
+    )
+
+
+def _short(ctx: Context, view: View) -> Answer | None:
+    """Look for the hours that have far fewer rows than the same hours of other days."""
+    hour = 3_600_000_000_000
+    end = int(view.current_times[-1]) // hour  # the last hour may be under way
+    first = int(view.current_times[0]) // hour + 1
+    hours = np.arange(first, end)
+    if len(hours) < 6:
+        return None
+    got = np.bincount(
+        np.clip(view.current_times // hour - first, -1, len(hours)) + 1, minlength=len(hours) + 2
+    )[1:-1]
+    past = np.bincount((view.reference_times // hour - view.reference_times[0] // hour).astype(int))
+    base = int(view.reference_times[0] // hour)
+    usual, spread = [], []
+    for h in hours:
+        back = h - 24 * np.arange(1, 57) - base
+        there = past[back[(back >= 0) & (back < len(past))]]
+        usual.append(np.median(there) if len(there) >= 4 else np.nan)
+        spread.append(np.quantile(there, 0.1) if len(there) >= 4 else np.nan)
+    expected, low = np.array(usual), np.array(spread)
+    known = np.isfinite(expected) & (expected >= 5)
+    if known.sum() < 4:
+        return None
+    less = known & (got < 0.7 * low)
+    # Three hours short, the latest among them, or a third of all: one thin hour is no fault.
+    recent = np.flatnonzero(known)[-3:]
+    if not less[recent].all() and less.sum() < max(3, known.sum() / 3):
+        return None
+    start = int(hours[np.flatnonzero(less)[0]]) * hour
+    lost = float((expected[less] - got[less]).sum())
+    part = lost / max(float(expected[less].sum()), 1.0)
+    blocks = same_hours(view.reference_times, start, int(view.current_times[-1]))
+    return Answer(
+        locus=f"table:{view.name}",
+        verdict="bad",
+        since=moment(start),
+        statement=(
+            f"{view.name} has {share(part)} fewer rows than the same hours of other days "
+            f"in {count(less.sum())} hours, about {count(lost)} rows"
+        ),
+        value=round(part, 4),
+        unit="share of rows",
+        threshold=0.3,
+        effect=round(lost),
+        evidence=ctx.cite("tables", view.name),
+        signals=(
+            Signal(
+                "data.missing_rows",
+                f"table:{view.name}",
+                4.5 if len(blocks) >= 4 else 3.5,
+                headline=f"{view.name} lacks about {count(lost)} rows since {clock(moment(start))}.",
+                mechanism="Rows that never arrived are missing from everything computed from them.",
+            ),
+            Signal("none", "*", -5.0),
+        ),
+    )
+
+
+@check(
+    "data.timezone_shift",
+    "Did the clock of a column move by whole hours?",
+    finds=("data.timezone_shift",),
+    opposes=("drift.feature_shift",),
+)
+def timezone(ctx: Context) -> Iterable[Answer]:
+    """Compare hour-of-day profiles of local times and of columns that hold hours."""
+    hit: set[str] = set()
+    for name in ctx.tables:
+        view = ctx.view(name)
+        if view is None:
+            continue
+        for column, old, new in _clocks(ctx, view):
+            found = whole_hours_shift(old, new)
+            if found is None:
+                continue
+            first = not hit
+            hit.add(column)
+            hours, before, after = found
+            yield Answer(
+                locus=f"column:{name}.{column}",
+                verdict="bad",
+                statement=(
+                    f"The hour-of-day profile of {name}.{column} moved by {hours:+d} h: shifted back, "
+                    f"{share(1 - after / before)} of the difference is gone"
+                ),
+                value=hours,
+                unit="h",
+                threshold=1,
+                effect=round(before, 4),
+                evidence=ctx.cite("tables", name),
+                signals=(
+                    Signal(
+                        "data.timezone_shift",
+                        f"column:{name}.{column}",
+                        4.0 if first else 1.0,
+                        headline=f"{column} is {hours:+d} h off.",
+                        mechanism="Hours of the day mean something else than in training.",
+                    ),
+                    Signal("drift.feature_shift", f"feature:{column}", -2.0),
+                    Signal("data.corrupted_values", f"column:{name}.{column}", -3.0),
+                    Signal("none", "*", -4.0),
+                ),
+            )
+    if ctx.inputs and not hit:
+        yield fine(ctx, "No clock moved by whole hours", Signal("data.timezone_shift", "*", -2.5))
+
+
+def _clocks(ctx: Context, view: View) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """List columns that hold a clock: the local time, and numbers within a day whose name says hour."""
+    out: list[tuple[str, np.ndarray, np.ndarray]] = []
+    # A part of a day has another profile than a whole one: only whole days are compared.
+    if not view.timed:
+        return []
+    day = 86_400_000_000_000
+    days = (view.current_times[-1] - view.current_times[0]) // day
+    if days < 1:
+        return []
+    rows = view.current[view.current_times > view.current_times[-1] - days * day]
+    local = view.spec.local_time_column
+    if local and local in view.reference and local in rows:
+        old, new = (
+            pd.to_datetime(f[local], errors="coerce").dropna().dt.hour.to_numpy()
+            for f in (view.reference, rows)
+        )
+        out.append((local, old, new))
+    for column in ctx.inputs:
+        if column.table != view.name or "hour" not in column.name.lower():
+            continue
+        numbers = [as_numbers(f[column.name]) for f in (view.reference, rows)]
+        if all(len(n) and n.min() >= 0 and n.max() <= 24 for n in numbers):
+            old, new = (np.floor(n).astype(int) % 24 for n in numbers)
+            out.append((column.name, old, new))
+    return out
