@@ -11,6 +11,7 @@ from rich.text import Text
 
 from triagebook.cli.output import plain
 from triagebook.core.times import short
+from triagebook.diagnosis.words import confidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -135,17 +136,17 @@ def _hypotheses(diagnosis: Diagnosis) -> RenderableType:
         style = "bold" if rank == 1 else ""
         grid.add_row(
             Text(str(rank), style=style),
-            Text(f"{hypothesis.confidence:.2f}", style=style),
+            Text(confidence(hypothesis.confidence), style=style),
             Text(bar(hypothesis.confidence), style="cyan" if rank == 1 else "dim"),
             _hypothesis(hypothesis, findings, style),
         )
     rest = diagnosis.hypotheses[BEST:]
     if rest:
         share = sum(hypothesis.confidence for hypothesis in rest)
-        grid.add_row("", f"{share:.2f}", bar(share), Text(f"{len(rest)} more", style="dim"))
+        grid.add_row("", confidence(share), bar(share), Text(f"{len(rest)} more", style="dim"))
     left = diagnosis.none_of_these
     grid.add_row(
-        "", f"{left:.2f}", Text(bar(left), style="dim"), Text("none of these", style="dim")
+        "", confidence(left), Text(bar(left), style="dim"), Text("none of these", style="dim")
     )
     return grid
 

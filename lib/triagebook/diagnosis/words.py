@@ -60,3 +60,8 @@ def span(seconds: float) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def confidence(value: float) -> str:
+    """Write a confidence: `0.86`, and never a nought that is none."""
+    return "< 0.01" if 0 < value < 0.005 else f"{value:.2f}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from triagebook.core.times import short
 from triagebook.diagnosis.catalogue import cause as cause_of
-from triagebook.diagnosis.words import count, span
+from triagebook.diagnosis.words import confidence, count, span
 from triagebook.display.elements import chip, facts, root, soft, text, to_cell
 
 if TYPE_CHECKING:
@@ -87,11 +87,6 @@ def _range(impact: Impact) -> str:
     if impact.low is None or impact.high is None:
         return ""
     return f"({count(impact.low)} to {count(impact.high)})"
-
-
-def confidence(value: float) -> str:
-    """Write a confidence: `0.86`, and never a nought that is none."""
-    return "< 0.01" if 0 < value < 0.005 else f"{value:.2f}"
 
 
 def _confidence(value: float) -> str:

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from triagebook.diagnosis.answer import Answer, Signal, check
-from triagebook.diagnosis.words import clock, count, number, share
+from triagebook.diagnosis.checks.changes import onset_of
+from triagebook.diagnosis.words import clock, count, number, share, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from triagebook.core.models import TableSpec
     from triagebook.diagnosis.context import Column, Context
 
 
@@ -95,7 +97,7 @@ def measured(ctx: Context) -> Iterable[Answer]:
         labels.reference,
         predictions.spec.key_columns,
         predictions.spec.prediction,
-        labels.spec.label,
+        labels.spec,
     )
     if labels.current is None or predictions.current is None or labels.current.empty:
         new = None
@@ -106,7 +108,7 @@ def measured(ctx: Context) -> Iterable[Answer]:
             labels.current,
             predictions.spec.key_columns,
             predictions.spec.prediction,
-            labels.spec.label,
+            labels.spec,
         )
     cited = ctx.cite("tables", labels.name)
     if old is None or new is None or len(new) < 30:
@@ -138,6 +140,17 @@ def measured(ctx: Context) -> Iterable[Answer]:
         evidence=cited,
         signals=(Signal("none", "*", -1.5 if bad else 0.3),),
     )
+    onset = onset_of(ctx)
+    if onset is not None and upto is not None and upto < onset:
+        yield Answer(
+            locus=_service(ctx),
+            verdict="unknown",
+            statement=(
+                f"Labels of decisions since the onset are not in: the newest labelled decision is of "
+                f"{clock(upto)}{_delay(old, newest)}"
+            ),
+            evidence=cited,
+        )
     base_was, base_now = old["y"].astype(float).mean(), new["y"].astype(float).mean()
     if np.isfinite(base_was) and np.isfinite(base_now):
         daily = old.groupby(old["_day"])["y"].apply(lambda y: y.astype(float).mean())
@@ -169,13 +182,22 @@ def measured(ctx: Context) -> Iterable[Answer]:
         )
 
 
+def _delay(joined: pd.DataFrame, time_column: str | None) -> str:
+    """Say how long labels usually take, where both times are known."""
+    if time_column is None or time_column not in joined or "_labelled" not in joined:
+        return ""
+    late_s = (joined["_labelled"] - joined[time_column]).dt.total_seconds().median()
+    return "" if np.isnan(late_s) else f"; labels come about {span(late_s)} later"
+
+
 def _joined(
     predictions: pd.DataFrame,
     labels: pd.DataFrame,
     keys: list[str],
     prediction: str | None,
-    label: str | None,
+    spec: TableSpec,
 ) -> pd.DataFrame | None:
+    label, arrived = spec.label, spec.label_time_column
     if not keys or prediction is None or label is None:
         return None
     if (
@@ -185,6 +207,8 @@ def _joined(
     ):
         return None
     kept = labels[[*keys, label]].dropna().drop_duplicates(keys)
+    if arrived and arrived in labels and pd.api.types.is_datetime64_any_dtype(labels[arrived]):
+        kept = kept.assign(_labelled=labels.loc[kept.index, arrived])
     both = predictions.merge(kept, on=keys, how="inner", suffixes=("", "_label"))
     if both.empty:
         return None
