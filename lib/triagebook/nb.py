@@ -15,9 +15,10 @@ from triagebook.core.paths import Home
 from triagebook.core.settings import ServiceSettings, Settings, load_settings
 from triagebook.core.times import iso, now_utc, to_utc
 from triagebook.diagnosis.diagnose import diagnose, spec_for
+from triagebook.diagnosis.spec import TYPES
 from triagebook.display import answer as answer_display
 from triagebook.display import sections as section_display
-from triagebook.display.elements import picture, png, root, save, soft, text
+from triagebook.display.elements import picture, plain, png, root, save, soft, text
 from triagebook.evidence.bundle import Bundle
 from triagebook.evidence.collect import collect
 from triagebook.evidence.windows import windows_for
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from triagebook.charts._style import Drawn
     from triagebook.core.models import Finding
     from triagebook.diagnosis.context import Context
-    from triagebook.diagnosis.spec import Section
+    from triagebook.diagnosis.spec import Section, Spec
 
 __all__ = ["Run", "open_run"]
 
@@ -78,7 +79,8 @@ class Run:
         _glue("verdict", d.verdict)
         _glue("severity", d.severity.level)
         _glue("summary", d.summary)
-        _glue("onset", iso(d.onset.at) if d.onset else None)
+        if d.onset is not None:  # scrapbook refuses a scrap that is null
+            _glue("onset", iso(d.onset.at))
         _glue(
             "hypotheses",
             [
@@ -174,11 +176,12 @@ class Run:
     # --- parts -----------------------------------------------------------------------------------
 
     def _section(self, section_id: str) -> Section:
-        """Find a section in the run's own spec, else in the generic one.
+        """Find a section in the run's own spec, else in the generic one, else in any other.
 
         A runbook may serve an alert of another type: the checks are the alert's, the words its own.
         """
-        known = {s.id: s for s in (*spec_for("generic").sections, *self.spec.sections)}
+        specs: list[Spec] = [*TYPES, spec_for("generic"), self.spec]
+        known = {section.id: section for spec in specs for section in spec.sections}
         if section_id not in known:
             raise NotFoundError(
                 f"no section is called {section_id!r}", f"there are: {', '.join(sorted(known))}"
@@ -303,6 +306,11 @@ def open_run(
     diagnosis, context = diagnose(
         bundle, incident_type or None, progress=lambda q: _tell("cell", q)
     )
+    mine = incident_id or (request.incident_id if request else "")
+    if bundle.manifest.incident_id is None and mine:
+        # Somebody else's bundle names no incident, and its folder is an attempt's only for now.
+        diagnosis = diagnosis.model_copy(update={"incident_id": mine})
+        context.results["diagnosis"] = diagnosis
     save(to_json(diagnosis).encode(), folder / "diagnosis.json")
     run = Run(bundle, diagnosis, context, folder, settings)
     run.ledger()
@@ -382,7 +390,7 @@ def _runs_folder(folder: Path) -> Path | None:
 def _show(html: str, words: str) -> None:
     from IPython.display import display  # noqa: PLC0415 - only a notebook has it
 
-    display({"text/html": html, "text/plain": words}, raw=True)  # type: ignore[no-untyped-call]
+    display({"text/html": html, "text/plain": plain(words)}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def _glue(name: str, data: Any) -> None:

@@ -130,19 +130,10 @@ def run(request: pytest.FixtureRequest, published: Callable[[str, str], Publishe
     return published(runbook, evidence)
 
 
-@pytest.fixture(params=list(RUNBOOKS))
-def investigation(
-    request: pytest.FixtureRequest, published: Callable[[str, str], Published]
-) -> Published:
-    """Return the demo's run by either runbook."""
-    return published(request.param, "demo")
-
-
 @pytest.fixture
-def moved_away(investigation: Published, tmp_path: Path) -> Published:
-    """Return a copy of a published run alone: no home, no settings, no data."""
+def moved_away(published: Callable[[str, str], Published], tmp_path: Path) -> Published:
+    """Return a copy of the demo's run alone: no home, no settings, no data."""
+    made = published("generic", "demo")
     folder = tmp_path / "elsewhere" / "runs" / "I-1"
-    shutil.copytree(
-        investigation.folder, folder, ignore=shutil.ignore_patterns("attempts", "figures")
-    )
-    return replace(investigation, home=Home(tmp_path / "elsewhere"), folder=folder)
+    shutil.copytree(made.folder, folder, ignore=shutil.ignore_patterns("attempts", "figures"))
+    return replace(made, home=Home(tmp_path / "elsewhere"), folder=folder)

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.blocks import (
+    DAY,
+    HOUR,
+    MIN_BLOCKS,
+    by_hour,
+    hour_of,
+    past_windows,
+    row_blocks,
+    same_hours,
+)
 from triagebook.analysis.columns import Kind, as_numbers
+from triagebook.analysis.distance import Coder, coarse, noise_floor, psi, share_noise
 from triagebook.analysis.onset import Split, split_by_likelihood, split_by_mean
 
 if TYPE_CHECKING:
@@ -22,11 +33,6 @@ if TYPE_CHECKING:
 
 UNTIMED = np.empty(0, dtype=np.int64)
 """The times of rows that have none."""
-_GRID = 128
-"""Bins of the reference's quantiles on which distances are computed."""
-_HOUR, _DAY = 3_600_000_000_000, 86_400_000_000_000
-_MAX_BLOCKS = 28
-_MIN_BLOCKS = 4
 _MIN_EFFECT = 0.05
 """Distances below this are no movement worth a person's time, however many rows show them."""
 
@@ -125,91 +131,6 @@ class Movement:
         return self.distance_moved and (self.ratio >= 1.25 or self.jump >= 2.5)
 
 
-def noise_floor(n: int, m: int, tests: int, alpha: float = 0.01) -> float:
-    """Return the Kolmogorov-Smirnov distance that chance exceeds with probability alpha.
-
-    The two-sample bound c(alpha) * sqrt((n + m) / (n m)), alpha shared over `tests` columns
-    (Smirnov 1948; Bonferroni).
-    """
-    if n == 0 or m == 0:
-        return 1.0
-    return float(np.sqrt(-0.5 * np.log(alpha / max(tests, 1) / 2)) * np.sqrt((n + m) / (n * m)))
-
-
-def share_noise(reference: np.ndarray, rows: int, tests: int, alpha: float = 0.01) -> float:
-    """Return the total variation that chance exceeds with probability about alpha.
-
-    Parameters
-    ----------
-    reference : int array of counts, shape (k,)
-    rows : int
-        Rows of the current window.
-
-    Notes
-    -----
-    Each share's error is normal with variance p (1 - p) (1/n + 1/m); the mean of their absolute sum,
-    plus a bound by McDiarmid's inequality with alpha shared over `tests` columns.
-    """
-    n = int(reference.sum())
-    if n == 0 or rows == 0:
-        return 1.0
-    p = reference / n
-    inverse = 1 / n + 1 / rows
-    mean = 0.5 * float(np.sum(np.sqrt(2 / np.pi * p * (1 - p) * inverse)))
-    return min(1.0, mean + float(np.sqrt(np.log(max(tests, 1) / alpha) * inverse / 2)))
-
-
-def psi(reference: np.ndarray, current: np.ndarray) -> float:
-    """Return the population stability index of two share vectors of shape (k,), each summing to 1.
-
-    Empty bins count as half a row of 10,000, so that the index stays finite.
-    """
-    p = np.maximum(reference, 5e-5)
-    q = np.maximum(current, 5e-5)
-    return float(np.sum((q - p) * np.log(q / p)))
-
-
-class Coder:
-    """Turn a column's values into bin numbers: quantile bins of the reference, or categories."""
-
-    def __init__(self, kind: Kind, reference: pd.Series) -> None:
-        self.kind = kind
-        if kind == "number":
-            numbers = as_numbers(reference)
-            edges = np.unique(np.quantile(numbers, np.linspace(0, 1, _GRID + 1)))
-            # Below the smallest and above the largest value ever seen have bins of their own.
-            self._edges = np.concatenate(([np.nextafter(edges[0], -np.inf)], edges))
-            self.bins = len(self._edges) + 1
-        else:
-            shares = reference.dropna().astype(str).value_counts()
-            self._codes = {value: code for code, value in enumerate(shares.index[:_GRID])}
-            self.bins = len(self._codes) + 1  # the last bin: never seen before
-
-    def codes(self, values: pd.Series) -> np.ndarray:
-        """Return an int array of shape (n,); -1 where the value is null."""
-        if self.kind == "number":
-            numbers = pd.to_numeric(values, errors="coerce").to_numpy("float64", na_value=np.nan)
-            codes = np.searchsorted(self._edges, numbers, side="left")
-            codes[np.isnan(numbers)] = -1
-            return codes
-        texts = values.astype("object")
-        known = texts.map(lambda value: self._codes.get(str(value), self.bins - 1))
-        return np.where(texts.isna(), -1, known.to_numpy()).astype(np.int64)
-
-    def distance(self, left: np.ndarray, right: np.ndarray) -> float:
-        """Distance in [0, 1] of two count vectors of shape (bins,); 0 where one is empty."""
-        if left.sum() == 0 or right.sum() == 0:
-            return 0.0
-        gap = left / left.sum() - right / right.sum()
-        if self.kind == "number":
-            return float(np.abs(np.cumsum(gap)).max())
-        return float(np.abs(gap).sum() / 2)
-
-    def counts(self, codes: np.ndarray) -> np.ndarray:
-        """Return how often each bin occurs, shape (bins,), nulls left out."""
-        return np.bincount(codes[codes >= 0], minlength=self.bins)
-
-
 def movement(
     column: str,
     kind: Kind,
@@ -246,8 +167,8 @@ def movement(
         start = current_times[split.index] if split is not None else current_times[0]
         blocks = same_hours(reference_times, int(start), int(current_times[-1]))
     else:
-        blocks = _row_blocks(len(ref_codes), len(after))
-    matched = np.concatenate(blocks) if len(blocks) >= _MIN_BLOCKS and timed else None
+        blocks = row_blocks(len(ref_codes), len(after))
+    matched = np.concatenate(blocks) if len(blocks) >= MIN_BLOCKS and timed else None
     base = ref_codes[matched] if matched is not None else ref_codes
     base_counts, after_counts = coder.counts(base), coder.counts(after)
     effect = coder.distance(base_counts, after_counts)
@@ -277,7 +198,7 @@ def movement(
         noise=noise_floor(rows_reference, rows, columns)
         if kind == "number"
         else share_noise(base_counts, rows, columns),
-        psi=psi(*_coarse(coder, base_counts, after_counts)),
+        psi=psi(*coarse(coder, base_counts, after_counts)),
         shift_sd=shift,
         mean_reference=means[0],
         mean_current=means[1],
@@ -316,7 +237,7 @@ def step_ratio(
         on other days; 0 where fewer than seven other days can be compared.
     """
     at = int(cur_times[split.index])
-    reach = min(6 * _HOUR, int(cur_times[-1]) - at + 1, at - int(cur_times[0]))
+    reach = min(6 * HOUR, int(cur_times[-1]) - at + 1, at - int(cur_times[0]))
     values = pd.to_numeric(current, errors="coerce").to_numpy("float64", na_value=np.nan)
     past = pd.to_numeric(reference, errors="coerce").to_numpy("float64", na_value=np.nan)
 
@@ -327,8 +248,8 @@ def step_ratio(
         return float(after.mean() - before.mean()) if min(len(before), len(after)) >= 5 else np.nan
 
     now = step(at, values, cur_times)
-    days = range(1, int((at - int(ref_times[0])) // _DAY) + 1) if len(ref_times) else ()
-    usual = np.array([step(at - day * _DAY, past, ref_times) for day in list(days)[:56]])
+    days = range(1, int((at - int(ref_times[0])) // DAY) + 1) if len(ref_times) else ()
+    usual = np.array([step(at - day * DAY, past, ref_times) for day in list(days)[:56]])
     usual = usual[np.isfinite(usual)]
     if not np.isfinite(now) or len(usual) < 7:
         return 0.0
@@ -337,44 +258,9 @@ def step_ratio(
     return abs(now - middle) / natural if natural > 0 else 0.0
 
 
-def same_hours(times: np.ndarray, start: int, end: int) -> list[np.ndarray]:
-    """Find the reference rows at the same hours of earlier days.
-
-    Parameters
-    ----------
-    times : int64 array, shape (n,), nanoseconds, ascending
-    start, end : int
-        The stretch of the current window to match, nanoseconds, both inclusive.
-
-    Returns
-    -------
-    list of int arrays
-        Row numbers of each block, newest first; blocks of fewer than 20 rows are left out.
-        Blocks do not overlap: a stretch of more than a day steps by whole days of its length.
-    """
-    step = _DAY * max(1, int(np.ceil((end - start) / _DAY)))
-    blocks: list[np.ndarray] = []
-    back = step
-    if not len(times):
-        return blocks
-    while len(blocks) < _MAX_BLOCKS and end - back >= times[0]:
-        low = int(np.searchsorted(times, start - back, side="left"))
-        high = int(np.searchsorted(times, end - back, side="right"))
-        if high - low >= 20:
-            blocks.append(np.arange(low, high))
-        back += step
-    return blocks
-
-
-def _row_blocks(rows: int, size: int) -> list[np.ndarray]:
-    size = max(min(size, rows // _MIN_BLOCKS), 1)
-    starts = range(0, rows - size + 1, size)
-    return [np.arange(start, start + size) for start in starts][:_MAX_BLOCKS] if size >= 20 else []
-
-
 def _natural(coder: Coder, codes: np.ndarray, blocks: Sequence[np.ndarray]) -> tuple[float, float]:
     """How far the reference's own blocks lie from the rest of it: distance, and share of nulls."""
-    if len(blocks) < _MIN_BLOCKS:
+    if len(blocks) < MIN_BLOCKS:
         return 0.0, 0.0
     counts = np.array([coder.counts(codes[block]) for block in blocks])
     total = counts.sum(axis=0)
@@ -392,17 +278,6 @@ def _share(mask: np.ndarray) -> float:
     return float(mask.mean()) if len(mask) else 0.0
 
 
-def _coarse(coder: Coder, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ten bins of the reference, the usual ones of the index; categories stay as they are."""
-    if left.sum() == 0 or right.sum() == 0:
-        return np.array([1.0]), np.array([1.0])
-    p, q = left / left.sum(), right / right.sum()
-    if coder.kind != "number":
-        return p, q
-    group = np.minimum((np.cumsum(p) - p / 2) * 10, 9.999).astype(int)
-    return np.bincount(group, p, 10), np.bincount(group, q, 10)
-
-
 def _find_split(
     coder: Coder,
     ref_codes: np.ndarray,
@@ -412,19 +287,19 @@ def _find_split(
 ) -> Split | None:
     """Find where the column changes within the current window, if it changes more than it does anyway."""
     best: tuple[float, int] | None = None
-    windows = _past_windows(ref_times, int(cur_times[0]), int(cur_times[-1]))
+    windows = past_windows(ref_times, int(cur_times[0]), int(cur_times[-1]))
     for channel in _channels(coder, ref_codes):
         expected = channel[np.maximum(ref_codes, -1)]
-        hours = _by_hour(expected, ref_times)
-        centred = channel[cur_codes] - hours[_hour(cur_times)]
-        spread = max(float((expected - hours[_hour(ref_times)]).std()), 0.02)
+        hours = by_hour(expected, ref_times)
+        centred = channel[cur_codes] - hours[hour_of(cur_times)]
+        spread = max(float((expected - hours[hour_of(ref_times)]).std()), 0.02)
         found = split_by_mean(centred, spread, margin=max(10, len(centred) // 50))
         if found is None:
             continue
         index, strength = found
         past = []
         for window in windows:
-            values = channel[ref_codes[window]] - hours[_hour(ref_times[window])]
+            values = channel[ref_codes[window]] - hours[hour_of(ref_times[window])]
             there = split_by_mean(values, spread)
             if there is not None:
                 past.append(there[1] * np.sqrt(len(centred) / len(values)))
@@ -457,28 +332,3 @@ def _channels(coder: Coder, ref_codes: np.ndarray) -> list[np.ndarray]:
         one[code] = 1.0
         tables.append(one)
     return tables
-
-
-def _past_windows(times: np.ndarray, start: int, end: int) -> list[np.ndarray]:
-    step = _DAY * max(1, round((end - start) / _DAY))
-    out: list[np.ndarray] = []
-    back = step
-    while len(out) < 14 and len(times) and start - back >= times[0]:
-        low, high = np.searchsorted(times, [start - back, end - back])
-        if high - low > 20:
-            out.append(np.arange(low, high))
-        back += step
-    return out
-
-
-def _hour(times: np.ndarray) -> np.ndarray:
-    return (times // _HOUR % 24).astype(int)
-
-
-def _by_hour(values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Mean by hour of day, shape (24,), drawn towards the overall mean where rows are few."""
-    hour = _hour(times)
-    total = np.bincount(hour, values, 24)
-    count = np.bincount(hour, minlength=24)
-    overall = values.mean() if len(values) else 0.0
-    return (total + 20 * overall) / (count + 20)

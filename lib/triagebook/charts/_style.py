@@ -47,6 +47,7 @@ _RC: dict[Any, Any] = {
     "text.color": INK,
     "legend.frameon": False,
     "figure.dpi": 100,
+    "text.parse_math": False,  # a column called cost_$a$b^{ is a name, not a formula
 }
 
 
@@ -84,6 +85,12 @@ def figure(width: Width, height: float, rows: int = 1, **grid: Any) -> tuple[Fig
 def rc() -> dict[Any, Any]:
     """Return the style, for `matplotlib.rc_context`."""
     return dict(_RC)
+
+
+def label(name: object, most: int = 40) -> str:
+    """Shorten a name to one line of at most `most` characters: whoever named it did not draw it."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(name)).split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def halo() -> list[Any]:
@@ -152,8 +159,7 @@ def mark_changes(
         for panel in panels:
             panel.axvline(at, color=SOFT, lw=0.8, ls=(0, (1, 2)), zorder=0)
         name = change.what if not change.to else f"{change.what} → {change.to}"
-        most = 24 if width == "narrow" else 34
-        name = name if len(name) <= most else name[: most - 1] + "…"
+        name = label(name, 24 if width == "narrow" else 34)
         place = (at - left) / (right - left)
         span = len(name) * (0.0215 if width == "narrow" else 0.0088)
         ends = place > 0.55

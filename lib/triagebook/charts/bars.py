@@ -20,12 +20,13 @@ from triagebook.charts._style import (
     Drawn,
     Width,
     figure,
+    label,
     mark_onset,
     on_axis,
     rc,
     time_axis,
 )
-from triagebook.diagnosis.words import share
+from triagebook.core.words import several, share
 
 if TYPE_CHECKING:
     from triagebook.core.models import Finding
@@ -66,7 +67,8 @@ def inputs(ctx: Context, width: Width) -> Drawn | None:
                     fontsize=8.5,
                 )
         axes.set_yticks(
-            place, [f"{c.table}.{c.name}" if width == "wide" else c.name for c in order]
+            place,
+            [label(f"{c.table}.{c.name}") if width == "wide" else label(c.name, 22) for c in order],
         )
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()
@@ -76,9 +78,13 @@ def inputs(ctx: Context, width: Width) -> Drawn | None:
         )
         if width == "narrow":
             axes.set_xlabel("distance from the reference (0 to 1)\ndark mark: natural, 95 %")
-    beyond = [c.name for c in order if c.movement.beyond_natural]
+    beyond = [
+        f"{label(c.name)} {c.movement.shown[0]:.2f}, natural {c.movement.shown[1]:.2f}"
+        for c in order
+        if c.movement.beyond_natural
+    ]
     said = (
-        f"beyond their natural movement: {', '.join(beyond)}"
+        f"beyond their natural movement: {several(beyond)}"
         if beyond
         else "none beyond its natural movement"
     )
@@ -107,7 +113,8 @@ def harm(ctx: Context, width: Width) -> Drawn | None:
                 fontsize=9,
                 color=SOFT,
             )
-        axes.set_yticks(range(len(found)), [item.feature for item in found])
+        most = 40 if width == "wide" else 18
+        axes.set_yticks(range(len(found)), [label(item.feature, most) for item in found])
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(found) - 0.5, -0.6)
         high = max(max(i.harm.positive_now, i.harm.positive_restored) for i in found) * 100
@@ -115,8 +122,8 @@ def harm(ctx: Context, width: Width) -> Drawn | None:
         axes.set_xlabel("% of decisions positive: as served (blue), feature put back (grey)")
         if width == "narrow":
             axes.set_xlabel("% positive: as served (blue),\nfeature put back (grey)")
-    said = "; ".join(f"{i.feature}: {share(i.harm.changed)} of decisions change" for i in found)
-    return Drawn(made, f"What putting a feature back does: {said}.")
+    said = [f"{label(i.feature)}: {share(i.harm.changed)} of decisions change" for i in found]
+    return Drawn(made, f"What putting a feature back does: {several(said)}.")
 
 
 _KINDS = (
@@ -207,7 +214,8 @@ def tasks(ctx: Context, width: Width) -> Drawn | None:
                         bars.append((at, max(to - at, least)))
                 axes.broken_barh(bars, (place - 0.3, 0.6), color=colour, lw=0)
         axes.set_yticks(
-            range(len(names)), [n if width == "wide" else n.rpartition(".")[2] for n in names]
+            range(len(names)),
+            [label(n) if width == "wide" else label(n.rpartition(".")[2], 18) for n in names],
         )
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()

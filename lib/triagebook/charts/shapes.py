@@ -22,10 +22,11 @@ from triagebook.charts._style import (
     Width,
     figure,
     halo,
+    label,
     rc,
 )
+from triagebook.core.words import number, share
 from triagebook.diagnosis.checks.inputs import matched_reference
-from triagebook.diagnosis.words import number, share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +49,8 @@ def _lead(ctx: Context) -> Column | None:
 def _unit(ctx: Context, column: Column) -> str:
     view = ctx.view(column.table)
     unit = view.spec.unit.get(column.name, "") if view is not None else ""
-    return f"{column.name}, {unit}" if unit else column.name
+    name = label(column.name, 30)
+    return f"{name}, {label(unit, 20)}" if unit else name
 
 
 @CHARTS.register("fault")
@@ -91,7 +93,7 @@ def fault(ctx: Context, width: Width) -> Drawn | None:
         left.set_title("before (grey) and since (blue)")
         _quantiles(ctx, right, column, old, new)
     constant = ctx.results.get("constants", {}).get(column.locus)
-    alt = f"Median {column.name} {number(float(np.median(new)))} since the onset, {number(float(np.median(old)))} before."
+    alt = f"Median {label(column.name)} {number(float(np.median(new)))} since the onset, {number(float(np.median(old)))} before."
     if constant is not None:
         alt += f" The quantiles lie on a straight line of slope {constant[0].factor:.4g}."
     return Drawn(made, alt)
@@ -128,7 +130,7 @@ def _quantiles(ctx: Context, axes: Axes, column: Column, old: np.ndarray, new: n
         )
     axes.plot(x, y, "o", color=NOW, ms=3.2)
     axes.set_xlabel(f"quantiles before: {_unit(ctx, column)}")
-    axes.set_ylabel("quantiles since")
+    axes.set_ylabel(f"quantiles since: {_unit(ctx, column)}")
     axes.set_title("quantile against quantile")
 
 
@@ -161,13 +163,13 @@ def _shares(column: Column, reference: pd.Series, after: pd.Series, width: Width
         )
         axes.barh(place - 0.19, was, 0.36, color=BAND, edgecolor=GREY, lw=0.4)
         axes.barh(place + 0.19, now, 0.36, color=NOW)
-        axes.set_yticks(place, [n if len(n) <= 22 else n[:21] + "…" for n in names])
+        axes.set_yticks(place, [label(n, 22) for n in names])
         axes.invert_yaxis()
         axes.set_xlabel("% of rows: before (grey) and since (blue)")
-        axes.set_title(f"{column.table}.{column.name}")
+        axes.set_title(label(f"{column.table}.{column.name}"))
     return Drawn(
         made,
-        f"Shares of {column.name}: {names[0]} {share(float(new.get(names[0], 0)))} since, {share(float(old.get(names[0], 0)))} before.",
+        f"Shares of {label(column.name)}: {label(names[0])} {share(float(new.get(names[0], 0)))} since, {share(float(old.get(names[0], 0)))} before.",
     )
 
 
@@ -218,7 +220,7 @@ def seasons(ctx: Context, width: Width) -> Drawn | None:
         for axes, column in zip(panels, chosen, strict=True):
             _one_season(axes, found[column.locus], _unit(ctx, column))
     said = "; ".join(
-        f"{c.name} is {number(found[c.locus].actual)}, expected {number(found[c.locus].low)} to {number(found[c.locus].high)}"
+        f"{label(c.name)} is {number(found[c.locus].actual)}, expected {number(found[c.locus].low)} to {number(found[c.locus].high)}"
         for c in chosen
     )
     return Drawn(made, f"Daily levels with their trend carried on to now: {said}.")

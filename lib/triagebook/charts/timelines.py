@@ -20,13 +20,14 @@ from triagebook.charts._style import (
     Width,
     figure,
     halo,
+    label,
     mark_changes,
     mark_onset,
     on_axis,
     rc,
     time_axis,
 )
-from triagebook.diagnosis.words import clock, number
+from triagebook.core.words import clock, number, several
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,8 +110,8 @@ def _panel(
     *,
     labels: bool,
     least: int = 5,
-) -> tuple[float, float]:
-    """Draw one quantity against its band; return the means before and now."""
+) -> None:
+    """Draw one quantity against its band."""
     mid, low, high = _band(ref_times, ref_values, edges, least)
     mean, _ = _binned(times, values, edges, least)
     centre = (edges[:-1] + edges[1:]) / 2 / 86_400e9
@@ -137,7 +138,6 @@ def _panel(
                     va="bottom" if side > 0 else "top",
                     path_effects=halo(),
                 )
-    return float(np.nanmean(ref_values)), float(np.nanmean(values))
 
 
 @CHARTS.register("symptom")
@@ -170,9 +170,11 @@ def symptom(ctx: Context, width: Width) -> Drawn | None:
             labels=True,
         )
         unit = view.spec.unit.get(column.name, "")
-        axes[0].set_ylabel(f"mean {column.name}" + (f", {unit}" if unit else ""))
+        axes[0].set_ylabel(
+            f"mean {label(column.name, 26)}" + (f",\n{label(unit, 20)}" if unit else "")
+        )
         if output is not None:
-            out_view, name, label = output
+            out_view, name, words = output
             _panel(
                 axes[1],
                 out_view.current_times,
@@ -182,7 +184,7 @@ def symptom(ctx: Context, width: Width) -> Drawn | None:
                 edges,
                 labels=False,
             )
-            axes[1].set_ylabel(label)
+            axes[1].set_ylabel(words)
         time_axis(axes[-1], *ctx.bundle.windows.current, width)
         for panel in axes:
             mark_onset(panel, diagnosis.onset, label=panel is axes[0])
@@ -190,7 +192,7 @@ def symptom(ctx: Context, width: Width) -> Drawn | None:
         made.align_ylabels(axes)
     m = column.movement
     alt = (
-        f"Mean {column.name} over the current window: {number(m.mean_current or 0)} since the onset, "
+        f"Mean {label(column.name)} over the current window: {number(m.mean_current or 0)} since the onset, "
         f"{number(m.mean_reference or 0)} at the same hours before."
     )
     if diagnosis.onset is not None:
@@ -213,9 +215,10 @@ def _output(ctx: Context) -> tuple[View, str, str] | None:
     view = ctx.role("predictions")
     if view is None or not view.timed:
         return None
-    for name, label in (
+    unit = view.spec.unit.get(view.spec.score or "", "")
+    for name, words in (
         (view.spec.prediction, "positive share\npredicted"),
-        (view.spec.score, "mean score"),
+        (view.spec.score, f"mean score, {label(unit, 20)}" if unit else "mean score"),
     ):
         if (
             name
@@ -226,7 +229,8 @@ def _output(ctx: Context) -> tuple[View, str, str] | None:
             )
         ):
             binary = view.reference[name].nunique() <= 2
-            return view, name, label if binary or name == view.spec.score else f"mean {name}"
+            mine = f"mean {label(name, 20)}"
+            return view, name, words if binary or name == view.spec.score else mine
     return None
 
 
@@ -242,6 +246,7 @@ def series(ctx: Context, width: Width) -> Drawn | None:
         return None
     start = pd.Timestamp(ctx.bundle.windows.current[0]).value
     edges = _edges(ctx, 30.0)
+    said = []
     with mpl.rc_context(rc()):
         made, axes = figure(width, 1.75 * len(chosen) + 0.5, len(chosen), sharex=True)
         for panel, one in zip(axes, chosen, strict=True):
@@ -257,13 +262,17 @@ def series(ctx: Context, width: Width) -> Drawn | None:
                 labels=panel is axes[0],
                 least=1,
             )
-            title = one.title if len(one.title) <= 78 else one.title[:77] + "…"
-            panel.set_title(title if width == "wide" else title[:44], fontsize=9)
-            panel.set_ylabel(one.unit or "value")
+            panel.set_title(label(one.title, 78 if width == "wide" else 44), fontsize=9)
+            panel.set_ylabel(label(one.unit or "value", 20))
+            means = [number(float(np.mean(part.values))) for part in (new, old)]
+            said.append(f"{label(one.title, 80)}: mean {means[0]} now, {means[1]} before")
             mark_onset(panel, _diagnosis(ctx).onset)
         time_axis(axes[-1], *ctx.bundle.windows.current, width)
-    names = ", ".join(one.title for one in chosen)
-    return Drawn(made, f"The series that moved farthest, over the current window: {names}.")
+    return Drawn(made, f"The series that moved farthest in the current window: {'; '.join(said)}.")
+
+
+_MOST_TASKS = 8
+"""Failed tasks with a row of their own, the first to fail first; the rest share one."""
 
 
 @CHARTS.register("around")
@@ -285,26 +294,32 @@ def around(ctx: Context, width: Width) -> Drawn | None:
         return None
     suspected = {id(c) for c in _suspects(ctx)}
     rows: list[tuple[str, str, list[tuple[float, str]]]] = []
+    most = 30 if width == "narrow" else 52
     for change in changes[-10:]:
         name = change.what if not change.to else f"{change.what} {change.from_ or ''} → {change.to}"
-        most = 30 if width == "narrow" else 52
         rows.append(
             (
-                name[:most] + ("…" if len(name) > most else ""),
+                label(name, most),
                 INK if id(change) in suspected else SOFT,
                 [(on_axis(change.ts), "v")],
             )
         )
+    first = {r.task: r.end for r in sorted(failed, key=lambda r: r.end or end, reverse=True)}
+    broken = sorted(first, key=lambda task: (first[task] or end, task))
     rows += [
         (
-            f"{task} failed",
+            f"{label(task, most - 7)} failed",
             BAD,
             [(on_axis(r.end), "x") for r in failed if r.task == task and r.end],
         )
-        for task in sorted({r.task for r in failed})
+        for task in broken[:_MOST_TASKS]
     ]
+    if len(broken) > _MOST_TASKS:
+        later = set(broken[_MOST_TASKS:])
+        ends = sorted(on_axis(r.end) for r in failed if r.task in later and r.end)
+        rows.append((f"{len(later)} more tasks failed", BAD, [(at, "x") for at in ends[:200]]))
     rows += [
-        (f"new error: {template.source}", BAD, [(on_axis(template.first), "x")])
+        (f"new error: {label(template.source, most - 11)}", BAD, [(on_axis(template.first), "x")])
         for template in templates[:3]
     ]
     with mpl.rc_context(rc()):
@@ -333,5 +348,10 @@ def around(ctx: Context, width: Width) -> Drawn | None:
         axes.spines["left"].set_visible(False)
         time_axis(axes, start, end, width)
         mark_onset(axes, _diagnosis(ctx).onset, label=True)
-    said = "; ".join(f"{c.what} at {clock(c.ts)}" for c in changes) or "no change"
-    return Drawn(made, f"In the current window: {said}. {len(failed)} failed task runs.")
+    said = (
+        several([f"{label(c.what)} at {clock(c.ts)}" for c in changes[-10:][::-1]]) or "no change"
+    )
+    return Drawn(
+        made,
+        f"{len(changes)} changes in the current window: {said}. {len(failed)} failed task runs.",
+    )

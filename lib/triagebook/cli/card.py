@@ -11,7 +11,7 @@ from rich.text import Text
 
 from triagebook.cli.output import plain
 from triagebook.core.times import short
-from triagebook.diagnosis.words import confidence
+from triagebook.core.words import confidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from triagebook.core.models import Action
-from triagebook.diagnosis.words import clock, count
+from triagebook.core.words import clock, count
 
 if TYPE_CHECKING:
     from triagebook.core.models import Hypothesis, Onset

@@ -13,6 +13,7 @@ import pandas as pd
 import triagebook
 from triagebook.core.models import Diagnosis, Finding, IncidentType, Onset
 from triagebook.core.times import to_utc
+from triagebook.core.words import clock, several
 from triagebook.diagnosis.actions import propose
 from triagebook.diagnosis.answer import CHECKS, Answer
 from triagebook.diagnosis.catalogue import cause as cause_of
@@ -21,7 +22,6 @@ from triagebook.diagnosis.impact import toll
 from triagebook.diagnosis.ranking import rank
 from triagebook.diagnosis.severity import severity
 from triagebook.diagnosis.spec import TYPES, Spec
-from triagebook.diagnosis.words import clock, several
 from triagebook.evidence.bundle import Bundle
 
 if TYPE_CHECKING:

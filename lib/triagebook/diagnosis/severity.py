@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from triagebook.core.models import Impact, Severity
-from triagebook.diagnosis.words import count, share
+from triagebook.core.words import count, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

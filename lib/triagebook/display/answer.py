@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from triagebook.core.times import short
+from triagebook.core.words import confidence, count, span
 from triagebook.diagnosis.catalogue import cause as cause_of
-from triagebook.diagnosis.words import confidence, count, span
 from triagebook.display.elements import chip, facts, root, soft, text, to_cell
 
 if TYPE_CHECKING:

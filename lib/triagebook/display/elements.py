@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,14 @@ _BAD = ";color:#c2410c;border-color:#c2410c;font-weight:600"
 _SOFT = "color:#7b8794;font-size:14px"
 
 
+def plain(value: object) -> str:
+    """Replace control characters other than line breaks: they recolour terminals and turn text round."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in str(value))
+
+
 def text(value: object) -> str:
-    """Escape anything for HTML; control characters other than line breaks become a replacement mark."""
-    raw = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in str(value))
-    return escape(raw, quote=True)
+    """Escape anything for HTML, without control characters (see `plain`)."""
+    return escape(plain(value), quote=True)
 
 
 def chip(label: str, kind: str = "") -> str:
@@ -97,7 +102,10 @@ class Html(str):
 def png(figure: Figure, dpi: int) -> bytes:
     """Render a figure, twice as fine as a plain screen, without anything that changes from run to run."""
     out = io.BytesIO()
-    with mpl.rc_context({"savefig.facecolor": "white"}):
+    with mpl.rc_context({"savefig.facecolor": "white"}), warnings.catch_warnings():
+        # A name in a script that the font has not is drawn as boxes; the words beside it say it.
+        warnings.filterwarnings("ignore", r"(?s)Glyph .* missing from font")
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support")
         figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
     return out.getvalue()
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from triagebook.core.times import iso, short
-from triagebook.diagnosis.words import count, number, share, span
+from triagebook.core.words import count, number, share, span
 from triagebook.display.elements import Html, chip, root, soft, table, text
 
 if TYPE_CHECKING:
@@ -151,28 +151,36 @@ def similar(diagnosis: Diagnosis, runs: Path | None) -> str:
     looked = 0
     if runs is not None and first is not None:
         for path in sorted(runs.glob("*/diagnosis.json"), reverse=True)[:500]:
-            try:
-                other = json.loads(path.read_text(encoding="utf-8"))
-                theirs = (other.get("hypotheses") or [{}])[0]
-                same = other["service"].get("name") == diagnosis.service.name
-            except (OSError, ValueError, KeyError, AttributeError, IndexError):
-                continue  # another program's file, or one being written: not an incident of ours
-            if other.get("incident_id") == diagnosis.incident_id or not same:
+            other = _earlier(path)
+            if (
+                other is None
+                or other["incident_id"] == diagnosis.incident_id
+                or other["service"] != diagnosis.service.name
+            ):
                 continue
             looked += 1
-            alike = [w for w in ("cause", "locus") if theirs.get(w) == getattr(first, w)]
+            alike = [w for w in ("cause", "locus") if other[w] == getattr(first, w)]
             if alike:
-                rows.append(
-                    (
-                        other["incident_id"],
-                        theirs.get("title", ""),
-                        " and ".join(alike),
-                        other.get("summary", ""),
-                    )
-                )
+                row = (other["incident_id"], other["title"], " and ".join(alike), other["summary"])
+                rows.append(row)
     if not rows:
         return root(soft(f"None among {count(looked)} earlier incidents of this service."))
     return root(table(("incident", "cause", "the same", "summary"), rows[:5]))
+
+
+def _earlier(path: Path) -> dict[str, str] | None:
+    """Read what is compared of another incident; None for what is no diagnosis of ours."""
+    try:
+        other = json.loads(path.read_text(encoding="utf-8"))
+        first = (other.get("hypotheses") or [{}])[0]
+        return {
+            "incident_id": str(other["incident_id"]),
+            "service": str(other["service"].get("name")),
+            "summary": str(other.get("summary", "")),
+            **{word: str(first.get(word, "")) for word in ("cause", "locus", "title")},
+        }
+    except (OSError, ValueError, KeyError, AttributeError, IndexError, TypeError):
+        return None  # another program's file, or one being written
 
 
 def postmortem(diagnosis: Diagnosis, attempt_times: dict[str, str]) -> str:

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from triagebook.core.words import several
 from triagebook.display.elements import root, soft, table, text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from triagebook.diagnosis.context import Context
+
+
+MOST_VALUES = 200
+"""A category with more values than this is left out: Evidently's time grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,12 @@ def drift_report(ctx: Context, output: Path, rows: int, seed: int = 0) -> Sideca
     if view is None:
         return _nothing("no table has rows in both windows")
     mine = [c for c in ctx.columns if c.table == view.name]
-    names = [c.name for c in mine][:60]
+    many = [
+        c.name
+        for c in mine
+        if c.kind != "number" and view.reference[c.name].nunique() > MOST_VALUES
+    ]
+    names = [c.name for c in mine if c.name not in many][:60]
     if not names:
         return _nothing(f"no column of {view.name} can be compared")
     numeric = [c.name for c in mine if c.kind == "number" and c.name in names]
@@ -77,8 +87,9 @@ def drift_report(ctx: Context, output: Path, rows: int, seed: int = 0) -> Sideca
         f"Evidently calls {len(drifted)} of {len(found)} columns of {view.name} drifted, on a sample of "
         f"{len(new):,} current and {len(old):,} reference rows."
     )
+    left = f" Left out, with more than {MOST_VALUES} values: {several(many)}." if many else ""
     note = (
-        f"{words} It compares whole windows, with no regard to onset, hours or seasons, so weather "
+        f"{words}{left} It compares whole windows, with no regard to onset, hours or seasons, so weather "
         "and weekdays are called drift too. The full report lies beside this notebook: evidently.html."
     )
     return Sidecar(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from triagebook.web.wording import clean, confidence, is_share, number, quantity
+from triagebook.core.words import confidence
+from triagebook.web.wording import clean, is_share, number, quantity
 
 if TYPE_CHECKING:
     from triagebook.core.models import Diagnosis, Finding, Hypothesis, Impact, LedgerEntry

@@ -12,6 +12,7 @@ from markupsafe import Markup
 import triagebook
 from triagebook.core.paths import templates_dir
 from triagebook.core.times import now_utc
+from triagebook.core.words import confidence
 from triagebook.report.style import stylesheet
 from triagebook.web import wording
 from triagebook.web.security import new_nonce, page_policy
@@ -54,9 +55,9 @@ def _environment() -> Environment:
         "onset_range",
         "words",
         "web_link",
-        "confidence",
     ):
         environment.filters[name] = getattr(wording, name)
+    environment.filters["confidence"] = confidence
     environment.globals["version"] = triagebook.__version__
     return environment
 

@@ -43,13 +43,6 @@ def number(value: float, unit: str | None = None) -> str:
     return f"{value:.3g}"
 
 
-def confidence(value: float) -> str:
-    """Write a confidence with two digits, and never a nought or a one that is none."""
-    if 0 < value < 0.005:
-        return "< 0.01"
-    return "> 0.99" if 0.995 <= value < 1 else f"{value:.2f}"
-
-
 def quantity(value: float, unit: str | None) -> str:
     """Write a number with its unit, a share as per cent."""
     text = number(value, unit)

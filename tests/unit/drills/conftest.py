@@ -1,6 +1,6 @@
 """Two built worlds, made once a session and shared by the workers of a parallel run."""
 
-import os
+import fcntl
 
 import pytest
 
@@ -8,10 +8,8 @@ from triagebook.drills.worlds.flight_delay import build
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    base = tmp_path_factory.getbasetemp()
-    parallel = "PYTEST_XDIST_WORKER" in os.environ
-    return (base.parent if parallel else base) / "world-cache"
+def cache(world_cache):
+    return world_cache
 
 
 @pytest.fixture(scope="session")
@@ -21,4 +19,7 @@ def faulty(tmp_path_factory, cache):
 
 @pytest.fixture(scope="session")
 def healthy(tmp_path_factory, cache):
-    return build(tmp_path_factory.mktemp("healthy"), fault=None, cache=cache)
+    # One worker builds, the other waits and takes it from the cache.
+    with cache.with_name("healthy-world.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build(tmp_path_factory.mktemp("healthy"), fault=None, cache=cache)

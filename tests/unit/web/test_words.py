@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.web.samples import T0, diagnosis
 from triagebook.core.models import LedgerEntry, Onset, Progress
+from triagebook.core.words import confidence
 from triagebook.web import answer, wording
 from triagebook.web.progress import advance
 
@@ -182,7 +183,7 @@ def test_harm_is_told_before_counts_and_durations_never():
     ],
 )
 def test_a_confidence_is_never_a_nought_that_is_none(value, text):
-    assert wording.confidence(value) == text
+    assert confidence(value) == text
 
 
 def test_a_hypothesis_steps_back_below_a_fifth_and_the_first_never():

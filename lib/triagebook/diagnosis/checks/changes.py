@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from triagebook.core.words import clock, count, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
-from triagebook.diagnosis.words import clock, count, share, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

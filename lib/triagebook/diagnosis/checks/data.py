@@ -11,9 +11,9 @@ from triagebook.analysis.quality import (
     default_fill,
     swapped,
 )
+from triagebook.core.words import several, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.inputs import matched_reference, no_tables
-from triagebook.diagnosis.words import several, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

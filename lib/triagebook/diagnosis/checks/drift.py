@@ -11,9 +11,9 @@ import pandas as pd
 from triagebook.analysis.harm import back_to_reference
 from triagebook.analysis.mix import MixChange, mix_change, segment_shift
 from triagebook.analysis.season import season
+from triagebook.core.words import number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.inputs import how_far, matched_reference, no_tables
-from triagebook.diagnosis.words import number, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.blocks import same_hours
 from triagebook.analysis.columns import as_numbers
-from triagebook.analysis.movement import noise_floor, same_hours, step_ratio
+from triagebook.analysis.distance import noise_floor
+from triagebook.analysis.movement import step_ratio
 from triagebook.analysis.units import constant_change, constant_within_groups
+from triagebook.core.words import count, number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
-from triagebook.diagnosis.words import count, number, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.core.words import clock, count, number, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.changes import onset_of
-from triagebook.diagnosis.words import clock, count, number, share, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

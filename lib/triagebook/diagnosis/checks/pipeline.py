@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.logs import Template, changed_templates, trouble_of
+from triagebook.core.words import clock, count, several, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.catalogue import cause as cause_of
-from triagebook.diagnosis.words import clock, count, several, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

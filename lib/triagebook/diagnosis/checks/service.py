@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from triagebook.core.words import count, number
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.context import moment
-from triagebook.diagnosis.words import count, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

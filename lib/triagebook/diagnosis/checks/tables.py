@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.blocks import same_hours
 from triagebook.analysis.columns import as_numbers, kind_of
-from triagebook.analysis.movement import same_hours
 from triagebook.analysis.quality import duplicate_share, schema_difference, whole_hours_shift
+from triagebook.core.words import clock, count, several, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.data import fine
 from triagebook.diagnosis.context import moment
-from triagebook.diagnosis.words import clock, count, several, share, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

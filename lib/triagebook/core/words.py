@@ -63,5 +63,7 @@ def span(seconds: float) -> str:
 
 
 def confidence(value: float) -> str:
-    """Write a confidence: `0.86`, and never a nought that is none."""
-    return "< 0.01" if 0 < value < 0.005 else f"{value:.2f}"
+    """Write a confidence with two digits, and never a nought or a one that is none."""
+    if 0 < value < 0.005:
+        return "< 0.01"
+    return "> 0.99" if 0.995 <= value < 1 else f"{value:.2f}"
