@@ -181,7 +181,9 @@ class Run:
         A runbook may serve an alert of another type: the checks are the alert's, the words its own.
         """
         specs: list[Spec] = [*TYPES, spec_for("generic"), self.spec]
-        known = {section.id: section for spec in specs for section in spec.sections}
+        known: dict[str, Section] = {
+            section.id: section for spec in specs for section in spec.sections
+        }
         if section_id not in known:
             raise NotFoundError(
                 f"no section is called {section_id!r}", f"there are: {', '.join(sorted(known))}"

@@ -132,8 +132,8 @@ def run(request: pytest.FixtureRequest, published: Callable[[str, str], Publishe
 
 @pytest.fixture
 def moved_away(published: Callable[[str, str], Published], tmp_path: Path) -> Published:
-    """Return a copy of the demo's run alone: no home, no settings, no data."""
-    made = published("generic", "demo")
+    """Return a copy of a run with findings, alone: no home, no settings, no data."""
+    made = published("generic", "hostile")
     folder = tmp_path / "elsewhere" / "runs" / "I-1"
     shutil.copytree(made.folder, folder, ignore=shutil.ignore_patterns("attempts", "figures"))
     return replace(made, home=Home(tmp_path / "elsewhere"), folder=folder)

@@ -15,9 +15,10 @@ from triagebook.core.models import Alert, Diagnosis
 from triagebook.core.paths import Home, notebooks_dir
 from triagebook.core.settings import ServerSettings, Settings
 from triagebook.diagnosis.diagnose import replay
-from triagebook.running.foreground import run_now
+from triagebook.running.foreground import ForegroundRun, run_now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.notebooks.conftest import Published
@@ -29,8 +30,20 @@ def _timeless(diagnosis: Diagnosis) -> dict[str, Any]:
     return diagnosis.model_dump(exclude={"timings"})
 
 
-def test_a_replay_gives_the_same_answer(run: Published):
-    again = replay(run.folder / "evidence", {"generic": "unknown"}.get(run.runbook, run.runbook))
+@pytest.mark.parametrize(
+    ("runbook", "evidence"),
+    [
+        ("drift", "demo"),
+        ("generic", "no-predictions"),
+        ("generic", "empty"),
+        ("drift", "sources-gone"),
+    ],
+)
+def test_a_replay_gives_the_same_answer(
+    published: Callable[[str, str], Published], runbook: str, evidence: str
+):
+    run = published(runbook, evidence)
+    again = replay(run.folder / "evidence", "unknown" if runbook == "generic" else "drift")
     assert _timeless(again) == _timeless(run.diagnosis)
 
 
@@ -71,10 +84,8 @@ def test_executed_again_in_place_it_reads_its_evidence_and_asks_nobody(moved_awa
     assert {"symptom.png", "symptom-narrow.png", "data.png", "around.png"} <= figures
 
 
-@pytest.fixture(scope="module")
-def damaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """Return the folder of a run whose runbook divides by nought, and its result."""
-    home = Home(tmp_path_factory.mktemp("damaged"))
+def _damaged_run(home: Home) -> ForegroundRun:
+    """Run drift's notebook with a cell that divides by nought and one that asks for no section."""
     book = nbformat.read(notebooks_dir() / "drift.ipynb", as_version=4)
     place = next(n for n, cell in enumerate(book.cells) if cell.id == "fault")
     for ident, source in (("divides", "1 / 0"), ("unknown", 'run.show("no-such-section")')):
@@ -83,7 +94,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
         book.cells.insert(place, cell)
     (home.root / "runbooks").mkdir()
     nbformat.write(book, home.root / "runbooks" / "damaged.ipynb")
-    done = run_now(
+    return run_now(
         home,
         Settings(server=ServerSettings(notebooks="runbooks")),
         incident_id="I-1",
@@ -92,16 +103,15 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
         bundle=empty_bundle(home.root / "bundle", NOW),
         parameters={"incident_id": "I-1"},
     )
-    return done.folder, done.result.as_json()
 
 
-def test_a_cell_that_raises_costs_itself_and_is_published(damaged: tuple[Path, dict[str, Any]]):
+def test_a_cell_that_raises_costs_itself_and_is_published(tmp_path: Path):
     # It is drift's notebook for an alert of no type: all its other sections are shown as well.
-    folder, result = damaged
-    assert result["status"] == "executed"
-    assert result["failed_cells"] == ["unknown", "divides"]
-    assert result["not_run_cells"] == []
-    book = nbformat.read(folder / "investigation.ipynb", as_version=4)
+    done = _damaged_run(Home(tmp_path))
+    assert done.result.status == "executed"
+    assert done.result.failed_cells == ["unknown", "divides"]
+    assert done.result.not_run_cells == []
+    book = nbformat.read(done.folder / "investigation.ipynb", as_version=4)
     cells = {cell.id: cell for cell in book.cells if cell.cell_type == "code"}
     assert cells["divides"].outputs[-1].ename == "ZeroDivisionError"
     assert cells["divides"].metadata.triagebook.status == "failed"
@@ -110,10 +120,6 @@ def test_a_cell_that_raises_costs_itself_and_is_published(damaged: tuple[Path, d
     assert "there are: around, data, fault" in said.evalue
     assert cells["provenance"].metadata.papermill.status == "completed"
     assert cells["provenance"].outputs
-
-
-def test_its_report_says_which_section_failed(damaged: tuple[Path, dict[str, Any]]):
-    folder, _ = damaged
-    report = (folder / "report.html").read_text(encoding="utf-8")
+    report = (done.folder / "report.html").read_text(encoding="utf-8")
     assert "ZeroDivisionError: division by zero" in report
-    assert (folder / "diagnosis.json").is_file()
+    assert (done.folder / "diagnosis.json").is_file()

@@ -76,10 +76,7 @@ def test_evidentlys_report_lies_beside_a_drift_notebook(run: Published):
         assert "was not made" in run.html("evidently")
 
 
-def test_outputs_do_not_name_the_home(run: Published, request: pytest.FixtureRequest):
-    if run.evidence == "sources-gone":
-        why = "a source that is gone says its whole path, and the ledger keeps it"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=why))
+def test_outputs_do_not_name_the_home(run: Published):
     for name, cell in run.code_cells().items():
         assert str(run.home.root) not in str(cell.outputs), name
 

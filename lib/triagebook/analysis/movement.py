@@ -240,6 +240,7 @@ def step_ratio(
     reach = min(6 * HOUR, int(cur_times[-1]) - at + 1, at - int(cur_times[0]))
     values = pd.to_numeric(current, errors="coerce").to_numpy("float64", na_value=np.nan)
     past = pd.to_numeric(reference, errors="coerce").to_numpy("float64", na_value=np.nan)
+    past = np.where(np.isfinite(past), past, np.nan)
 
     def step(when: int, numbers: np.ndarray, times: np.ndarray) -> float:
         low, mid, high = np.searchsorted(times, [when - reach, when, when + reach])

@@ -47,6 +47,9 @@ class Corruption:
     share_reference: float
     what: str
     example: str
+    rest: float = 0.0
+    """Distance of the rows that are not odd from the reference, [0, 1]: near 0 where only some rows
+    broke, large where the whole column moved."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,8 @@ def _out_of_range(known: np.ndarray, current: pd.Series) -> Corruption | None:
         return None
     example = str(current[outside].iloc[0])
     what = "not a number" if unread.mean() > share / 2 else f"outside {low:.4g} to {high:.4g}"
-    return Corruption(share, 0.0, what, example)
+    rest = ks(known, as_numbers(numbers[~outside])) if (~outside).sum() >= 20 else 1.0
+    return Corruption(share, 0.0, what, example, rest)
 
 
 def _in_spells(outside: np.ndarray, rows: int = 20) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,6 +70,9 @@ class ConstantChange:
     after: float
     name: str | None
     spread: float
+    luck: float = 0.0
+    """Chance that some known scale would fit this well by luck, [0, 1]: how wide a range of factors
+    fits, times how densely known ones lie there. Factors beyond 4 are no luck."""
 
     @property
     def explained(self) -> float:
@@ -103,8 +106,8 @@ def ks(left: np.ndarray, right: np.ndarray) -> float:
     return float(np.abs(a - b).max())
 
 
-def constant_change(reference: np.ndarray, current: np.ndarray) -> ConstantChange | None:
-    """Find the constant that turns the reference's distribution into the current one.
+def constant_changes(reference: np.ndarray, current: np.ndarray) -> list[ConstantChange]:
+    """Find the constants that turn the reference's distribution into the current one.
 
     Parameters
     ----------
@@ -112,67 +115,87 @@ def constant_change(reference: np.ndarray, current: np.ndarray) -> ConstantChang
 
     Returns
     -------
-    ConstantChange or None
-        None where no scale, shift or known conversion takes most of the movement away. A known
-        conversion is preferred over a fitted constant that does as well.
+    list of ConstantChange
+        Those that take half of the movement away or more, the best first; none where none does. A
+        known conversion comes before a fitted constant as long as it leaves no more than chance.
     """
     if len(reference) < 30 or len(current) < 30:
-        return None
+        return []
     before = ks(reference, current)
     grid = np.linspace(0.05, 0.95, 37)
     old, new = np.quantile(reference, grid), np.quantile(current, grid)
     spread_old = float(np.std(reference))
     if spread_old == 0 or before == 0:
-        return None
+        return []
     candidates: list[tuple[float, float, str | None]] = list(CONVERSIONS)
     usable = np.abs(old) > 1e-9 * max(1.0, float(np.abs(old).max()))
     if usable.sum() >= 10:
         candidates.append((float(np.median(new[usable] / old[usable])), 0.0, None))
     candidates.append((1.0, float(np.median(new - old)), None))
-    # What chance leaves between two samples of these sizes: a conversion that people really make is
-    # preferred over a fitted constant as long as it explains the rows that well.
+    # What chance leaves between two samples of these sizes.
     chance = 1.36 * float(np.sqrt(1 / len(reference) + 1 / len(current)))
-    best: ConstantChange | None = None
+    found = []
     for factor, offset, name in candidates:
         if factor == 0 or (abs(factor - 1) < 0.05 and abs(offset) < 0.2 * spread_old):
             continue
         after = ks(reference, (current - offset) / factor)
         ratio = (new[usable] - offset) / old[usable] / factor if usable.any() else np.array([1.0])
         off = float(np.median(np.abs(ratio - np.median(ratio))) + abs(np.median(ratio) - 1))
-        found = ConstantChange(factor, offset, before, after, name, off)
-        margin = 0.02
-        if name is None and best is not None and best.name and best.after <= 1.5 * chance:
-            margin = max(margin, chance)
-        elif best is None or name is not None:
-            margin = 0.0
-        if best is None or found.after < best.after - margin:
-            best = found
-    return best if best is not None and best.explained >= 0.5 else None
+        one = ConstantChange(factor, offset, before, after, name, off)
+        if one.explained >= 0.5:
+            found.append(one)
+
+    def order(one: ConstantChange) -> float:
+        if one.name is None:
+            return one.after
+        return one.after - (chance if one.after <= 1.5 * chance else 0.02)
+
+    found.sort(key=order)
+    return found
 
 
-def constant_within_groups(
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
-    column: str,
-    change: ConstantChange,
-    by: list[tuple[str, ...]],
-) -> GroupedConstant | None:
-    """Look for the constant in each group of the columns that best pin the value down.
+def with_luck(change: ConstantChange, reference: np.ndarray, current: np.ndarray) -> ConstantChange:
+    """Return the change with its `luck`: 0 unless it is a known scale between a quarter and four."""
+    if change.name is None or change.offset or not 0.25 <= change.factor <= 4:
+        return change
+    chance = 1.36 * float(np.sqrt(1 / len(reference) + 1 / len(current)))
+    # At least what was found fits as well as itself.
+    return replace(change, luck=_luck(reference, current, max(chance, change.after)))
 
-    A season moves the mix of rows, not the distance from one city to another: where the value is
-    nearly fixed within a group, every group must show the same constant.
+
+def constant_change(reference: np.ndarray, current: np.ndarray) -> ConstantChange | None:
+    """Return the best of `constant_changes`, with its luck; None where there is none."""
+    found = constant_changes(reference, current)
+    return with_luck(found[0], reference, current) if found else None
+
+
+def _luck(reference: np.ndarray, current: np.ndarray, chance: float) -> float:
+    """Share of the factors from a quarter to four that fit within chance, times the known ones there."""
+    grid = np.exp(np.linspace(np.log(0.25), np.log(4.0), 93))
+    fits = float(np.mean([ks(reference, current / factor) <= chance for factor in grid]))
+    known = sum(
+        0.25 <= factor <= 4 and not offset and factor != 1 for factor, offset, _ in CONVERSIONS
+    )
+    return min(1.0, fits * known)
+
+
+def pinning(
+    reference: pd.DataFrame, column: str, by: list[tuple[str, ...]]
+) -> tuple[str, ...] | None:
+    """Find the grouping inside which a column hardly varies, as the distance between two cities.
 
     Parameters
     ----------
-    reference, current : DataFrame
-        Rows before and after the change, with `column` and the grouping columns.
+    reference : DataFrame
+        Rows before the change, with `column` and the grouping columns.
     by : list of tuples of column names
-        Groupings to try; the one with the least spread inside its groups is used.
+        Groupings to try.
 
     Returns
     -------
-    GroupedConstant or None
-        None where no grouping pins the value down to a tenth of its overall spread.
+    tuple of str or None
+        The one with the least spread inside its groups; None where none pins the value down to a
+        tenth of its overall spread.
     """
     overall = float(reference[column].std())
     if not overall > 0:
@@ -187,15 +210,85 @@ def constant_within_groups(
         within = float((inside * weight).sum() / weight.sum())
         if best is None or within < best[0]:
             best = within, columns
-    if best is None or best[0] > 0.1 * overall:
+    return best[1] if best is not None and best[0] <= 0.1 * overall else None
+
+
+def _medians(
+    reference: pd.DataFrame, current: pd.DataFrame, column: str, by: tuple[str, ...]
+) -> pd.DataFrame:
+    """Medians of each group before (`old`) and now (`median`), with its rows now (`size`)."""
+    keys = list(by)
+    old = reference.groupby(keys, observed=True)[column].median()
+    now = current.groupby(keys, observed=True)[column].agg(["median", "size"])
+    joined: pd.DataFrame = now.join(old.rename("old"), how="inner").dropna()
+    return joined
+
+
+def constant_from_groups(
+    reference: pd.DataFrame, current: pd.DataFrame, column: str, by: tuple[str, ...]
+) -> ConstantChange | None:
+    """Read a scale off groups that pin the value down: exact with a few dozen rows.
+
+    Parameters
+    ----------
+    reference, current : DataFrame
+        Rows before and since the change.
+    by : tuple of str
+        A grouping found by `pinning`.
+
+    Returns
+    -------
+    ConstantChange or None
+        None with fewer than three groups, where the groups' ratios lie more than 3 % apart (quartiles),
+        or where the ratio is within 5 % of 1. A known conversion within half a per cent gives the name.
+    """
+    medians = _medians(reference, current, column, by)
+    medians = medians[medians["old"].abs() > 1e-9]
+    if len(medians) < 3:
         return None
-    chosen = list(best[1])
-    old = reference.groupby(chosen, observed=True)[column].median()
-    now = current.groupby(chosen, observed=True)[column].agg(["median", "size"])
-    joined = now.join(old.rename("old"), how="inner").dropna()
-    if len(joined) < 3:
+    ratio = medians["median"] / medians["old"]
+    low, factor, high = (float(q) for q in ratio.quantile([0.25, 0.5, 0.75]))
+    if abs(factor - 1) < 0.05 or factor == 0 or abs(high - low) > 0.03 * abs(factor):
         return None
-    back = (joined["median"] - change.offset) / change.factor
-    scale = joined["old"].abs().clip(lower=1e-9)
-    agree = (back - joined["old"]).abs() / scale < 0.02
-    return GroupedConstant(best[1], len(joined), int(agree.sum()), int(joined["size"].sum()))
+    near = [
+        (known, name)
+        for known, offset, name in CONVERSIONS
+        if not offset and abs(factor / known - 1) < 0.005
+    ]
+    value, name = min(near, key=lambda k: abs(k[0] - factor)) if near else (factor, None)
+    old, new = (part[column].dropna().to_numpy("float64") for part in (reference, current))
+    spread = abs(high - low) / 2 / abs(factor)
+    return ConstantChange(value, 0.0, ks(old, new), ks(old, new / value), name, spread)
+
+
+def constant_within_groups(
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    column: str,
+    change: ConstantChange,
+    by: tuple[str, ...],
+) -> GroupedConstant | None:
+    """Count the groups that show the constant.
+
+    A season moves the mix of rows, not the distance from one city to another: where the value is
+    nearly fixed within a group, every group must show the same constant.
+
+    Parameters
+    ----------
+    reference, current : DataFrame
+        Rows before and since the change, with `column` and the grouping columns.
+    by : tuple of str
+        A grouping found by `pinning`.
+
+    Returns
+    -------
+    GroupedConstant or None
+        None with fewer than three groups in both.
+    """
+    medians = _medians(reference, current, column, by)
+    if len(medians) < 3:
+        return None
+    back = (medians["median"] - change.offset) / change.factor
+    scale = medians["old"].abs().clip(lower=1e-9)
+    agree = (back - medians["old"]).abs() / scale < 0.02
+    return GroupedConstant(by, len(medians), int(agree.sum()), int(medians["size"].sum()))

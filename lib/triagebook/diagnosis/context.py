@@ -353,7 +353,7 @@ def _comparable(view: View) -> list[tuple[str, Kind]]:
     skip = {spec.time_column, spec.label_time_column, spec.local_time_column, *spec.key_columns}
     out: list[tuple[str, Kind]] = []
     for name in view.reference:
-        if name in skip or name not in view.current:
+        if name in skip or name not in view.current or not view.reference[name].notna().any():
             continue
         old, new = view.reference[name], view.current[name]
         kind = kind_of(old, new)

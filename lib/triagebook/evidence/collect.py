@@ -108,7 +108,7 @@ def collect(
         The bundle cannot be written.
     """
     budget_s = settings.budget if budget_s is None else budget_s
-    ledger = Ledger()
+    ledger = Ledger(root)
     pulls = _plan(service, windows, ledger)
     jobs = [
         Job(_job(settings, pull, root), min(pull.one.pull.budget or budget_s, budget_s))

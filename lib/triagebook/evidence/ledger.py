@@ -9,12 +9,16 @@ from triagebook.core.models import LedgerEntry, PullStatus
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from pathlib import Path
 
 
 class Ledger:
     """Entries `L01`, `L02`… Ids follow the configuration, never who answered first."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path | None = None) -> None:
+        self._roots = (
+            [] if root is None else sorted({str(root), str(root.resolve())}, key=len)[::-1]
+        )
         self._entries: list[LedgerEntry] = []
 
     def __iter__(self) -> Iterator[LedgerEntry]:
@@ -72,11 +76,17 @@ class Ledger:
                         **entry.model_dump(),
                         "status": status,
                         "rows": rows,
-                        "query": query,
+                        "query": self._without_root(query),
                         "took_s": None if took_s is None else round(took_s, 4),
-                        "why": why,
+                        "why": self._without_root(why),
                         **{key: value for key, value in more.items() if value is not None},
                     }
                 )
                 return
         raise KeyError(name)
+
+    def _without_root(self, text: str | None) -> str | None:
+        """Name files as the configuration does: a ledger is read on other machines."""
+        for root in self._roots if text else []:
+            text = text.replace(f"{root}/", "") if text else text
+        return text

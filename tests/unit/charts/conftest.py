@@ -76,7 +76,8 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "a thousand tasks": lambda: {"pipeline": tasks(1_000), "metrics": series()},
     "two hundred changes": lambda: {**_plain(), "changes": changes(200)},
 }
-CASES = ("demo", "healthy", "empty", "hostile", *PARTS)
+# The first to ask for the healthy world builds it, which takes ten seconds of a core.
+CASES = ("demo", pytest.param("healthy", marks=pytest.mark.slow), "empty", "hostile", *PARTS)
 
 
 @pytest.fixture(scope="session")

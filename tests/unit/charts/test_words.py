@@ -79,7 +79,8 @@ def test_series_say_their_means(solved: Context):
     assert alt.count(" now, ") == len(_draw(solved, "series").figure.axes)
 
 
-def test_no_mean_is_drawn_where_nothing_moved(context_of):
+@pytest.mark.slow
+def test_in_a_healthy_world_no_input_is_beyond_its_natural_movement(context_of):
     healthy = _draw(context_of("healthy"), "inputs").alt
     assert healthy.endswith("none beyond its natural movement.")
 

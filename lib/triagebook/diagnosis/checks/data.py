@@ -18,6 +18,7 @@ from triagebook.diagnosis.checks.inputs import matched_reference, no_tables
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from triagebook.analysis.quality import Corruption
     from triagebook.diagnosis.context import Column, Context
 
 
@@ -193,7 +194,7 @@ def broken(ctx: Context) -> Iterable[Answer]:
             ctx,
             column,
             "data.corrupted_values",
-            (2.5 + min(10 * found.share, 1.5)) if found.share < 0.9 else 0.5,
+            _weight_of_broken(found),
             f"{share(found.share)} of {column.table}.{column.name} is {found.what}, "
             f"such as {found.example!r}",
             f"{share(found.share)} of {column.name} is {found.what}.",
@@ -208,6 +209,13 @@ def broken(ctx: Context) -> Iterable[Answer]:
             "All values are of the range and form known",
             Signal("data.corrupted_values", "*", -2.5),
         )
+
+
+def _weight_of_broken(found: Corruption) -> float:
+    # Broken rows stand among whole ones; where the rest moved as well, the column moved.
+    if found.rest > 0.15 or found.share >= 0.9:
+        return 0.5
+    return 2.5 + min(10 * found.share, 1.5)
 
 
 @check(

@@ -11,7 +11,13 @@ from triagebook.analysis.blocks import same_hours
 from triagebook.analysis.columns import as_numbers
 from triagebook.analysis.distance import noise_floor
 from triagebook.analysis.movement import step_ratio
-from triagebook.analysis.units import constant_change, constant_within_groups
+from triagebook.analysis.units import (
+    constant_changes,
+    constant_from_groups,
+    constant_within_groups,
+    pinning,
+    with_luck,
+)
 from triagebook.core.words import count, number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 
@@ -136,7 +142,9 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
     for column in [c for c in ctx.roots if c.kind == "number" and c.movement.beyond_natural][:8]:
         reference = matched_reference(ctx, column)
         after = ctx.after(column)
-        change = constant_change(as_numbers(reference[column.name]), as_numbers(after[column.name]))
+        grouping = pinning(reference, column.name, _groupings(ctx, column, reference))
+        exact = constant_from_groups(reference, after, column.name, grouping) if grouping else None
+        change = exact or _likeliest(ctx, column, reference, after)
         where = f"{column.table}.{column.name}"
         if change is None:
             yield Answer(
@@ -148,8 +156,10 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
                 signals=(Signal("data.unit_change", column.locus, -3.0),),
             )
             continue
-        groups = constant_within_groups(
-            reference, after, column.name, change, _groupings(ctx, column, reference)
+        groups = (
+            constant_within_groups(reference, after, column.name, change, grouping)
+            if grouping
+            else None
         )
         held = None if groups is None else groups.agreeing / groups.groups
         found[column.locus] = change, groups
@@ -160,8 +170,17 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
         real = change.explained >= 0.7 and change.after <= max(
             chance, 1.2 * column.movement.natural
         )
-        weight = (3.5 if change.name else 1.2 if scale else 0.0) if real else -1.0
-        still = _step_undone(ctx, column, change) if weight > 0 else 0.0
+        if change.luck and change.spread > max(0.05, 1.2 / np.sqrt(max(len(after), 1))):
+            real = False  # the quantiles do not agree on one factor as well as so many rows would
+        still = _step_undone(ctx, column, change)
+        # Where days differ much by themselves, distances say little; but a column that made a step it
+        # never makes, and goes on from where it was once the constant is undone, was converted.
+        slow = column.movement.natural >= 0.3
+        goes_on = slow and column.movement.jump >= 2.5 and still <= 1.0 and bool(change.name)
+        known = 3.5 if not change.luck else float(np.clip(1.2 - np.log(change.luck), 1.2, 3.5))
+        weight = -1.0
+        if real or exact or goes_on:
+            weight = known if change.name else 1.2 if scale else 0.0
         if still > 1.5:
             # A conversion undone goes on from where the column was; a change of weather does not.
             weight -= 4.0
@@ -210,6 +229,23 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
                 ),
             ),
         )
+
+
+def _likeliest(
+    ctx: Context, column: Column, reference: pd.DataFrame, after: pd.DataFrame
+) -> ConstantChange | None:
+    """Return the constant to speak of: of several that fit, the one that goes on from where it was."""
+    old, new = as_numbers(reference[column.name]), as_numbers(after[column.name])
+    found = constant_changes(old, new)
+    if not found:
+        return None
+    # Where days differ much by themselves, distances cannot choose between conversions.
+    near = max(0.02, 0.5 * column.movement.natural)
+    rivals = [c for c in found if c.name is not None and c.after <= found[0].after + near]
+    best = found[0]
+    if found[0].name is not None and len(rivals) > 1:
+        best = min(rivals, key=lambda c: (round(_step_undone(ctx, column, c), 1), c.after))
+    return with_luck(best, old, new)
 
 
 def _step_undone(ctx: Context, column: Column, change: ConstantChange) -> float:

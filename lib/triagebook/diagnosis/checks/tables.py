@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.blocks import same_hours
 from triagebook.analysis.columns import as_numbers, kind_of
 from triagebook.analysis.quality import duplicate_share, schema_difference, whole_hours_shift
+from triagebook.analysis.volume import shortfall
 from triagebook.core.words import clock, count, several, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.data import fine
@@ -188,56 +188,29 @@ def _stale(ctx: Context, view: View) -> Answer | None:
 
 
 def _short(ctx: Context, view: View) -> Answer | None:
-    """Look for the hours that have far fewer rows than the same hours of other days."""
-    hour = 3_600_000_000_000
-    end = int(view.current_times[-1]) // hour  # the last hour may be under way
-    first = int(view.current_times[0]) // hour + 1
-    hours = np.arange(first, end)
-    if len(hours) < 6:
+    found = shortfall(view.reference_times, view.current_times)
+    if found is None:
         return None
-    got = np.bincount(
-        np.clip(view.current_times // hour - first, -1, len(hours)) + 1, minlength=len(hours) + 2
-    )[1:-1]
-    past = np.bincount((view.reference_times // hour - view.reference_times[0] // hour).astype(int))
-    base = int(view.reference_times[0] // hour)
-    usual, spread = [], []
-    for h in hours:
-        back = h - 24 * np.arange(1, 57) - base
-        there = past[back[(back >= 0) & (back < len(past))]]
-        usual.append(np.median(there) if len(there) >= 4 else np.nan)
-        spread.append(np.quantile(there, 0.1) if len(there) >= 4 else np.nan)
-    expected, low = np.array(usual), np.array(spread)
-    known = np.isfinite(expected) & (expected >= 5)
-    if known.sum() < 4:
-        return None
-    less = known & (got < 0.7 * low)
-    # Three hours short, the latest among them, or a third of all: one thin hour is no fault.
-    recent = np.flatnonzero(known)[-3:]
-    if not less[recent].all() and less.sum() < max(3, known.sum() / 3):
-        return None
-    start = int(hours[np.flatnonzero(less)[0]]) * hour
-    lost = float((expected[less] - got[less]).sum())
-    part = lost / max(float(expected[less].sum()), 1.0)
-    blocks = same_hours(view.reference_times, start, int(view.current_times[-1]))
+    since = moment(found.start)
     return Answer(
         locus=f"table:{view.name}",
         verdict="bad",
-        since=moment(start),
+        since=since,
         statement=(
-            f"{view.name} has {share(part)} fewer rows than the same hours of other days "
-            f"in {count(less.sum())} hours, about {count(lost)} rows"
+            f"{view.name} has {share(found.share)} fewer rows than the same hours of other days in the "
+            f"last {count(found.hours)} h: {count(found.got)}, usually {count(found.expected)}"
         ),
-        value=round(part, 4),
+        value=round(found.share, 4),
         unit="share of rows",
-        threshold=0.3,
-        effect=round(lost),
+        threshold=round(1 - 0.75 * found.low / found.expected, 4),
+        effect=round(found.lost),
         evidence=ctx.cite("tables", view.name),
         signals=(
             Signal(
                 "data.missing_rows",
                 f"table:{view.name}",
-                4.5 if len(blocks) >= 4 else 3.5,
-                headline=f"{view.name} lacks about {count(lost)} rows since {clock(moment(start))}.",
+                4.5,
+                headline=f"{view.name} lacks about {count(found.lost)} rows since {clock(since)}.",
                 mechanism="Rows that never arrived are missing from everything computed from them.",
             ),
             Signal("none", "*", -5.0),
