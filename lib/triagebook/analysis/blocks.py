@@ -23,7 +23,8 @@ def same_hours(times: np.ndarray, start: int, end: int) -> list[np.ndarray]:
     Returns
     -------
     list of int arrays
-        Row numbers of each block, newest first; blocks of fewer than 20 rows are left out.
+        Row numbers of each block, newest first; blocks of fewer than 20 rows, and one that begins
+        before the first row, are left out.
         Blocks do not overlap: a stretch of more than a day steps by whole days of its length.
     """
     step = DAY * max(1, int(np.ceil((end - start) / DAY)))
@@ -31,7 +32,7 @@ def same_hours(times: np.ndarray, start: int, end: int) -> list[np.ndarray]:
     back = step
     if not len(times):
         return blocks
-    while len(blocks) < _MAX_BLOCKS and end - back >= times[0]:
+    while len(blocks) < _MAX_BLOCKS and start - back >= times[0] - HOUR:
         low = int(np.searchsorted(times, start - back, side="left"))
         high = int(np.searchsorted(times, end - back, side="right"))
         if high - low >= 20:

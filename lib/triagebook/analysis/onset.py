@@ -77,7 +77,7 @@ def split_by_likelihood(
     times: np.ndarray,
     start: int,
     bins: int,
-    drop_nats: float = 3.0,
+    drop_nats: float = 4.0,
 ) -> Split:
     """Sharpen a first guess: the row from which the new distribution explains the rows better.
 

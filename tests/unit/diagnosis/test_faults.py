@@ -9,7 +9,7 @@ from triagebook.core.models import Change
 from triagebook.diagnosis.diagnose import diagnose
 
 
-def nothing(world):
+def nothing(_world):
     return None
 
 
@@ -38,7 +38,7 @@ def nulls(world):
 
 
 def sentinel(world):
-    world.edit("warmth", lambda s: -999.0, "features predictions")
+    world.edit("warmth", lambda _: -999.0, "features predictions")
     return "data.default_fill", f"column:inputs.{world.names['warmth']}"
 
 
