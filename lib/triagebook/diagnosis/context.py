@@ -337,7 +337,7 @@ def _view(table: Table) -> View | None:
     column = column or table.spec.time_column
     parts = []
     for frame in (table.reference, table.current):
-        rows = frame
+        rows = _finite(frame)
         if len(rows) > _MAX_ROWS:
             rows = rows.sample(_MAX_ROWS, random_state=0).sort_index()
         times = UNTIMED
@@ -346,6 +346,16 @@ def _view(table: Table) -> View | None:
             times = rows[column].to_numpy(dtype="datetime64[ns]").astype(np.int64)
         parts.append((rows.reset_index(drop=True), times))
     return View(table.name, table.spec, parts[0][0], parts[1][0], parts[0][1], parts[1][1])
+
+
+def _finite(frame: pd.DataFrame) -> pd.DataFrame:
+    """Take infinities as missing: no mean, spread or quantile survives one."""
+    odd = {
+        str(name): frame[name].where(np.isfinite(frame[name]))
+        for name in frame.select_dtypes("float")
+        if np.isinf(frame[name].to_numpy("float64", na_value=np.nan)).any()
+    }
+    return frame.assign(**odd) if odd else frame
 
 
 def _comparable(view: View) -> list[tuple[str, Kind]]:

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 @check("data.schema_change", "Is each column there, of its type?", finds=("data.schema_change",))
 def schema(ctx: Context) -> Iterable[Answer]:
     """Compare columns and types, and tables that cannot be compared at all."""
+    for name, table in ctx.tables.items():
+        if table.problems:
+            yield Answer(
+                locus=f"table:{name}",
+                verdict="unknown",
+                statement=f"Not all of {name} could be read: {several(table.problems, 2)}",
+                evidence=ctx.cite("tables", name),
+            )
     hit = False
     for name, table in ctx.tables.items():
         if table.reference is None or table.current is None or table.current.empty:
