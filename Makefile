@@ -29,8 +29,9 @@ demo: $(READY)  ## show the main job end to end, all set-up included (EXIT=1: en
 	@case "$(EXIT)" in "" | 0) set -- ;; *) set -- --exit ;; esac; \
 	exec $(BIN)/python -m triagebook demo "$$@"
 
+# Three workers on two cores: many tests wait for processes they started.
 test: $(READY)  ## run the tests (ARGS='-k name' picks some)
-	@$(BIN)/python -m pytest -n 2 --dist=worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist=worksteal $(ARGS)
 
 lint: $(READY)  ## check style, imports between packages, and that notebooks carry no outputs
 	$(BIN)/ruff check .

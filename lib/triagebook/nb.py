@@ -123,7 +123,7 @@ class Run:
             if finding.verdict == "bad":
                 _glue(f"finding {finding.id}", finding.statement)
 
-    def evidently(self, rows: int = 20_000) -> None:
+    def evidently(self, rows: int = 10_000) -> None:
         """Write Evidently's drift report on a sample beside the notebook, and redraw its main table.
 
         Parameters

