@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from triagebook.core.coverage import not_in_yet
 from triagebook.core.times import short
 from triagebook.core.words import confidence, count, span
 from triagebook.diagnosis.catalogue import cause as cause_of
@@ -51,7 +52,7 @@ def answer(diagnosis: Diagnosis, *, going_on: bool) -> str:
     return root(
         f'<div class="tb-card">{top}{said}{facts(key_facts(diagnosis))}</div>'
         f'<div class="tb-card"><h2>Why we think so</h2>{ranked}</div>'
-        f'<div class="tb-card"><h2>What we looked at, and what we could not</h2>{coverage(diagnosis.ledger)}</div>'
+        f'<div class="tb-card"><h2>What we looked at, and what we could not</h2>{coverage(diagnosis.ledger, diagnosis.findings)}</div>'
     )
 
 
@@ -139,7 +140,7 @@ def hypotheses(diagnosis: Diagnosis) -> str:
     return root("".join(parts))
 
 
-def coverage(ledger: Sequence[LedgerEntry]) -> str:
+def coverage(ledger: Sequence[LedgerEntry], findings: Sequence[Finding] = ()) -> str:
     """Return chips: what was seen with its row count, then what was not, with the reason."""
     seen: dict[str, tuple[int, int]] = {}
     for entry in ledger:
@@ -150,6 +151,7 @@ def coverage(ledger: Sequence[LedgerEntry]) -> str:
     chips += [
         chip(f"{_name(e.source)}: {not_seen(e)}", "miss") for e in ledger if e.status in MISSING
     ]
+    chips += [chip(words, "miss") for words in not_in_yet(findings, ledger)]
     return f'<div class="tb-led">{"".join(chips) or chip("nothing was asked", "miss")}</div>'
 
 

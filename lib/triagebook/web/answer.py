@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from triagebook.core.coverage import not_in_yet
 from triagebook.core.words import confidence
 from triagebook.web.wording import clean, is_share, number, quantity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from triagebook.core.models import Diagnosis, Finding, Hypothesis, Impact, LedgerEntry
 
 _UNITS = {"metrics": "samples", "logs": "lines", "tables": "rows"}
@@ -162,7 +165,7 @@ def _reason(name: str, known: dict[str, Finding]) -> Reason:
     return Reason(clean(finding.statement), finding.cell, finding.verdict)
 
 
-def chips(ledger: list[LedgerEntry]) -> list[Chip]:
+def chips(ledger: list[LedgerEntry], findings: Sequence[Finding] = ()) -> list[Chip]:
     """Return what was looked at, then what could not be seen, then what was never set up."""
     seen: dict[str, list[LedgerEntry]] = {}
     for entry in ledger:
@@ -175,6 +178,7 @@ def chips(ledger: list[LedgerEntry]) -> list[Chip]:
         Chip(f"{_name(entries[0])}: {_why(entries[0])}", "miss", "\n".join(map(_story, entries)))
         for entries in (list(group) for _, group in groupby(missed, key=lambda entry: entry.source))
     ]
+    lost += [Chip(clean(words), "miss", clean(words)) for words in not_in_yet(findings, ledger)]
     found = [_seen(entries) for entries in seen.values()]
     if not absent:
         return [*found, *lost]

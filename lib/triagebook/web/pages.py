@@ -56,7 +56,7 @@ def incident(incident_id: str, here: Here) -> HTMLResponse:
         lead=answer.lead(diagnosis) if diagnosis else None,
         facts=answer.facts(diagnosis) if diagnosis else [],
         rows=answer.reasons(diagnosis) if diagnosis else [],
-        chips=answer.chips(diagnosis.ledger) if diagnosis else [],
+        chips=answer.chips(diagnosis.ledger, diagnosis.findings) if diagnosis else [],
         chart=answer.chart(diagnosis, here.folder(found).pictures()) if diagnosis else None,
         advance=advance(known.progress),
         active=known.run_state in _UNFINISHED,

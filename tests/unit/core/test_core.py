@@ -7,8 +7,17 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from triagebook.core import errors
+from triagebook.core.coverage import not_in_yet
 from triagebook.core.errors import NotFoundError, RegistryError, SettingsError, TriagebookError
-from triagebook.core.models import Alert, IncidentType, TableSpec, TaskRun, to_json
+from triagebook.core.models import (
+    Alert,
+    Finding,
+    IncidentType,
+    LedgerEntry,
+    TableSpec,
+    TaskRun,
+    to_json,
+)
 from triagebook.core.paths import Home, notebooks_dir, runbook_path, templates_dir
 from triagebook.core.registry import Registry
 from triagebook.core.settings import load_settings
@@ -230,3 +239,25 @@ def test_what_ships_is_found_and_a_teams_own_runbook_comes_first(tmp_path):
     assert runbook_path("nothing of the kind") is None
     home = Home(tmp_path)
     assert home.attempt_dir("i", 2) == tmp_path / "runs" / "i" / "attempts" / "2"
+
+
+def test_what_is_not_in_yet_is_told_from_what_failed():
+    def finding(ident, verdict, evidence, statement):
+        return Finding(
+            id=ident,
+            check="c",
+            locus="service:s",
+            verdict=verdict,
+            statement=statement,
+            evidence=evidence,
+        )
+
+    ledger = [LedgerEntry(id="L01", source="tables:labels", status="ok")]
+    ledger += [LedgerEntry(id="L02", source="logs", status="unavailable")]
+    found = [
+        finding("F01", "unknown", ["L01"], "Labels since the onset are not in: the newest is old"),
+        finding("F02", "unknown", ["L02"], "Logs were not seen: no answer"),
+        finding("F03", "unknown", [], "The check failed"),
+        finding("F04", "ok", ["L01"], "All fine"),
+    ]
+    assert not_in_yet(found, ledger) == ["Labels since the onset are not in"]
