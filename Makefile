@@ -29,9 +29,10 @@ demo: $(READY)  ## show the main job end to end, all set-up included (EXIT=1: en
 	@case "$(EXIT)" in "" | 0) set -- ;; *) set -- --exit ;; esac; \
 	exec $(BIN)/python -m triagebook demo "$$@"
 
-# Three workers on two cores: many tests wait for processes they started.
+# Three workers on two cores: many tests wait for processes they started. A file stays with one
+# worker, so that what its tests share is made once.
 test: $(READY)  ## run the tests (ARGS='-k name' picks some)
-	@$(BIN)/python -m pytest -n 3 --dist=worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist=loadfile $(ARGS)
 
 lint: $(READY)  ## check style, imports between packages, and that notebooks carry no outputs
 	$(BIN)/ruff check .

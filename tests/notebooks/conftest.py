@@ -126,7 +126,6 @@ def empty_bundle(into: Path, at: datetime | None) -> Path:
 # Each kind of evidence with the runbook that has more to lose by it; a run takes up to 15 s of a core.
 PAIRS = (
     "demo/drift",
-    "demo/generic",
     "empty/generic",
     "hostile/drift",
     "hostile/generic",

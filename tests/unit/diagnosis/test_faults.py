@@ -130,8 +130,16 @@ TABLE_FAULTS = [twice, silence, thinned]
 QUIET = [nothing, season]
 
 
-@pytest.mark.parametrize("incident_type", ["drift", "unknown"])
-@pytest.mark.parametrize("fault", COLUMN_FAULTS + TABLE_FAULTS, ids=lambda f: f.__name__)
+ALL = COLUMN_FAULTS + TABLE_FAULTS
+# The generic triage runs the same checks: one fault of each kind shows that it does.
+ASKED = [(f, "drift") for f in ALL] + [
+    (f, "unknown") for f in (kilometres, nulls, relabelled, twice)
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "incident_type"), ASKED, ids=[f"{f.__name__}-{kind}" for f, kind in ASKED]
+)
 def test_the_fault_is_named_first_at_its_place(fault, incident_type, tmp_path):
     world = make(seed=11)
     world.incident_type = incident_type
@@ -144,7 +152,7 @@ def test_the_fault_is_named_first_at_its_place(fault, incident_type, tmp_path):
     assert diagnosis.severity.level in ("SEV1", "SEV2", "SEV3")
 
 
-@pytest.mark.parametrize("seed", [21, 22, 23])
+@pytest.mark.parametrize("seed", [21, 22])
 @pytest.mark.parametrize("fault", [kilometres, sentinel, relabelled], ids=lambda f: f.__name__)
 def test_the_onset_is_read_from_the_rows(fault, seed, tmp_path):
     world = make(seed)
@@ -173,7 +181,7 @@ def test_a_column_that_went_empty_is_named(tmp_path):
     assert locus in {h.locus for h in diagnosis.hypotheses}
 
 
-@pytest.mark.parametrize("seed", [31, 32, 33, 34])
+@pytest.mark.parametrize("seed", [31, 32, 33])
 @pytest.mark.parametrize("calm", QUIET, ids=lambda f: f.__name__)
 def test_what_is_no_fault_stays_quiet(calm, seed, tmp_path):
     world = make(seed)

@@ -78,15 +78,6 @@ def test_tokens_of_two_homes_differ(faulty, healthy):
     assert first.read_text() != second.read_text()
 
 
-def test_another_seed_gives_another_world_of_the_same_flights(faulty, tmp_path):
-    other, first = contents(build(tmp_path, seed=1)), contents(faulty)
-    assert {path.name for path in tmp_path.iterdir()} == {"triagebook.toml", "data", "state"}
-    assert other.keys() == first.keys()
-    same = {name for name in first if other[name] == first[name]}
-    assert {"data/tables/flights.parquet", "data/tables/labels.parquet"} <= same
-    assert not {"data/tasks.jsonl", "data/logs.jsonl", "data/metrics.parquet"} & same
-
-
 def test_the_cache_gives_the_same_files_and_says_so(faulty, tmp_path, cache):
     said = []
     assert contents(build(tmp_path, cache=cache, progress=said.append)) == contents(faulty)
