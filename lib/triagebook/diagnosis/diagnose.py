@@ -203,8 +203,7 @@ def _onset(ctx: Context, first: Hypothesis | None, findings: Sequence[Finding]) 
     if first is None:
         return None
     name = first.locus.partition(":")[2]
-    # A column of which only some rows broke has its moment too, though it did not move as a whole.
-    for column in (*ctx.roots, *ctx.inputs):
+    for column in ctx.roots:
         if name in (f"{column.table}.{column.name}", column.name) and column.movement.split:
             split = column.movement.split
             return Onset(
