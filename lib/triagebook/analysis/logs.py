@@ -18,7 +18,11 @@ _MASKS = (
     ),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?\b"), "<time>"),
     (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(:\d+)?\b"), "<address>"),
-    (re.compile(r"\b0x[0-9a-f]+\b|\b[0-9a-f]{12,}\b", re.IGNORECASE), "<hex>"),
+    # Digits alone, or behind a point, are a number: 0.1234567890123 folds as 0.12 does.
+    (
+        re.compile(r"\b0x[0-9a-f]+\b|(?<!\.)\b(?=\d*[a-f])[0-9a-f]{12,}\b", re.IGNORECASE),
+        "<hex>",
+    ),
     (re.compile(r"(?<![\w.])(/[\w.@+-]+){2,}"), "<path>"),
     (re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?"), "<n>"),
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.columns import as_numbers, looks_like
+from triagebook.analysis.distance import share_noise
 from triagebook.analysis.units import ks
 
 SENTINELS = frozenset(
@@ -269,8 +270,9 @@ def whole_hours_shift(
     Returns
     -------
     (hours, before, after) or None
-        Total variation of the two profiles as they stand and once shifted back; None where no
-        shift of 1 to 23 hours takes two thirds of the difference away.
+        Total variation of the two profiles as they stand and once shifted back; None where they
+        differ by no more than chance, or no shift of 1 to 23 hours takes two thirds of the difference
+        away (four tenths, where what is left is chance).
     """
     if len(reference) < 50 or len(current) < 50:
         return None
@@ -278,6 +280,10 @@ def whole_hours_shift(
     new = np.bincount(current % 24, minlength=24) / len(current)
     gaps = [float(np.abs(np.roll(new, -hours) - old).sum() / 2) for hours in range(24)]
     best = int(np.argmin(gaps))
-    if best == 0 or gaps[0] < 0.1 or gaps[best] > gaps[0] / 3:
+    chance = share_noise(np.bincount(reference % 24, minlength=24), len(current), 1)
+    if best == 0 or gaps[0] < max(0.1, chance):
+        return None
+    # A few hundred rows never fit a profile exactly, however right the shift is.
+    if gaps[best] > max(gaps[0] / 3, min(chance, 0.6 * gaps[0])):
         return None
     return (best if best <= 12 else best - 24), gaps[0], gaps[best]

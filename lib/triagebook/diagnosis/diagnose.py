@@ -202,8 +202,10 @@ def _onset(ctx: Context, first: Hypothesis | None, findings: Sequence[Finding]) 
     """Read the onset where the first hypothesis lies; else from the findings that speak for it."""
     if first is None:
         return None
-    name = first.locus.partition(":")[2]
-    for column in ctx.roots:
+    kind, _, name = first.locus.partition(":")
+    name = name.partition("=")[0] if kind == "segment" else name
+    # A column of which only some rows broke has its moment too, though it did not move as a whole.
+    for column in (*ctx.roots, *ctx.inputs):
         if name in (f"{column.table}.{column.name}", column.name) and column.movement.split:
             split = column.movement.split
             return Onset(

@@ -104,11 +104,12 @@ def toll(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> Toll:
 
 def _harm_of(ctx: Context, first: Hypothesis) -> Harm | None:
     name = first.locus.partition(":")[2].rpartition(".")[2]
-    for item in ctx.results.get("harm", []):
-        if item.feature == name:
-            found: Harm = item.harm
-            return found
-    return None
+    names = {name}
+    if first.cause == "data.column_swap":
+        # It is named at one of its columns; the other may be the one the model reads.
+        names |= {n for pair in ctx.results.get("swaps", []) if name in pair for n in pair}
+    found: list[Harm] = [i.harm for i in ctx.results.get("harm", []) if i.feature in names]
+    return max(found, key=lambda harm: harm.changed, default=None)
 
 
 def _still_bad(ctx: Context, first: Hypothesis) -> bool:

@@ -62,7 +62,7 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
     cases[nothing] = _Case(EXPECTED_PRIOR)
     # A locus has to be spoken for before anything can speak against it.
     for answer, _ in pairs:
-        for signal in answer.signals:
+        for signal in answer.signals if answer.verdict != "unknown" else ():
             if signal.locus != "*" and signal.weight > 0 and signal.headline:
                 prior = PRIOR if cause_of(signal.cause).fault else EXPECTED_PRIOR
                 cases.setdefault((signal.cause, signal.locus), _Case(prior))
@@ -79,7 +79,7 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
         finding.id
         for answer, finding in pairs
         for signal in answer.signals
-        if signal.weight >= HARD and cause_of(signal.cause).fault
+        if answer.verdict != "unknown" and signal.weight >= HARD and cause_of(signal.cause).fault
     ]
     if plain:
         # What is plainly broken is not explained by a season elsewhere.

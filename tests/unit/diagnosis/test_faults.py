@@ -149,6 +149,7 @@ def test_the_fault_is_named_first_at_its_place(fault, incident_type, tmp_path):
     assert (first.cause, first.locus) == (cause, locus)
     assert diagnosis.verdict == "cause_found"
     assert first.for_
+    assert abs(diagnosis.onset.at - ONSET) <= pd.Timedelta("30min")
     assert diagnosis.severity.level in ("SEV1", "SEV2", "SEV3")
 
 

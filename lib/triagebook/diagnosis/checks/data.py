@@ -117,8 +117,10 @@ def filled(ctx: Context) -> Iterable[Answer]:
         if fill is None or fill.share_current - fill.share_reference < 0.5 * column.movement.effect:
             continue
         hit = True
-        # A number that was continuous and now repeats one value is filled; a category may be real.
-        weight = 3.5 if fill.sentinel else (3.0 if column.kind == "number" else 0.8)
+        # A number that was continuous and now repeats one value is filled; a category may be real,
+        # and one that was common before rather is a new mix of rows.
+        category = 0.8 if fill.share_reference < 0.05 else 0.2
+        weight = 3.5 if fill.sentinel else (3.0 if column.kind == "number" else category)
         yield _fault(
             ctx,
             column,
@@ -227,6 +229,7 @@ def _weight_of_broken(found: Corruption) -> float:
 def swap(ctx: Context) -> Iterable[Answer]:
     """Compare each moved column with the past of every other."""
     hit = False
+    pairs = ctx.results.setdefault("swaps", [])
     for table in ctx.tables:
         moved = [
             c
@@ -240,6 +243,7 @@ def swap(ctx: Context) -> Iterable[Answer]:
         by_name = {c.name: c for c in moved}
         for left, right, gap in swapped(old, new, sorted(by_name)):
             hit = True
+            pairs.append((left, right))
             yield _fault(
                 ctx,
                 by_name[left],

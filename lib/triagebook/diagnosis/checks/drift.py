@@ -140,7 +140,7 @@ def mix(ctx: Context) -> Iterable[Answer]:
             continue
         value, was, now = moved
         helps = carried.get(column.name)
-        weight = 2.5 if helps else 1.3
+        weight = 2.5 if helps else 2.0
         # A value that was never there is rather a new label than a new crowd.
         weight -= 1.0 if was == 0 else 0.0
         extra = f"; at that mix {helps.column} is as before" if helps else ""
@@ -162,7 +162,8 @@ def mix(ctx: Context) -> Iterable[Answer]:
                     headline=f"Rows with {column.name} = {value} went from {share(was)} to {share(now)}.",
                     mechanism="The mix of rows changed; each segment itself is as before.",
                 ),
-                Signal("drift.feature_shift", f"feature:{column.name}", -0.8),
+                # Shares of a category are the mix of rows: there is no other way for it to move.
+                Signal("drift.feature_shift", f"feature:{column.name}", -1.6),
             ),
         )
     for name, result in best.items():

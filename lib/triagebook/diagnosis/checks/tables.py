@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.blocks import DAY
 from triagebook.analysis.columns import as_numbers, kind_of
 from triagebook.analysis.quality import duplicate_share, schema_difference, whole_hours_shift
 from triagebook.analysis.volume import shortfall
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from triagebook.diagnosis.context import Context, View
+    from triagebook.evidence.bundle import Table
 
 
 @check("data.schema_change", "Is each column there, of its type?", finds=("data.schema_change",))
@@ -30,6 +32,13 @@ def schema(ctx: Context) -> Iterable[Answer]:
                 locus=f"table:{name}",
                 verdict="unknown",
                 statement=f"Not all of {name} could be read: {several(table.problems, 2)}",
+                evidence=ctx.cite("tables", name),
+            )
+        elif (why := _nothing_to_compare(table)) is not None:
+            yield Answer(
+                locus=f"table:{name}",
+                verdict="unknown",
+                statement=f"{name} could not be compared: {why}",
                 evidence=ctx.cite("tables", name),
             )
     hit = False
@@ -83,6 +92,22 @@ def schema(ctx: Context) -> Iterable[Answer]:
         yield fine(
             ctx, "Every column is there, of its type", Signal("data.schema_change", "*", -3.0)
         )
+
+
+def _nothing_to_compare(table: Table) -> str | None:
+    """Say which file of a table that was read holds nothing to compare; None where both do."""
+    spec = table.spec
+    times = {spec.time_column, spec.label_time_column}
+    for side, frame in (("reference", table.reference), ("current", table.current)):
+        if frame is None:
+            return f"{side}.parquet is not there"
+        if frame.empty:
+            # Labels come late: that they are not in is said where they are needed.
+            return None if spec.role == "labels" else f"{side}.parquet has no rows"
+        values = [column for column in frame if column not in times]
+        if not frame[values].notna().any(axis=None):
+            return f"{side}.parquet holds nothing but nulls"
+    return None
 
 
 @check("data.keys", "Do keys repeat?", finds=("data.duplicate_rows",))
@@ -141,7 +166,9 @@ def volume(ctx: Context) -> Iterable[Answer]:
         view = ctx.view(name)
         if view is None or view.spec.role == "labels":
             continue
-        if not view.timed:
+        rows = ctx.tables[name].current
+        silent = rows is not None and rows.empty
+        if not view.timed and not (silent and len(view.reference_times)):
             continue
         timed = True
         stale = _stale(ctx, view)
@@ -161,13 +188,16 @@ def volume(ctx: Context) -> Iterable[Answer]:
 
 def _stale(ctx: Context, view: View) -> Answer | None:
     end = pd.Timestamp(ctx.bundle.windows.current[1])
-    newest = moment(int(view.current_times[-1]))
+    newest = moment(int((view.current_times if view.timed else view.reference_times)[-1]))
     age_s = (end - newest).total_seconds()
-    every = view.reference_times
-    gaps = np.diff(every) / 1e9
-    longest = float(np.quantile(gaps, 0.999)) if len(gaps) > 50 else 0.0
-    promised = view.spec.freshness_s or max(4 * longest, 3_600.0)
-    if age_s <= promised or age_s <= 1.5 * longest:
+    pause_s = _usual_pause_s(view.reference_times)
+    promised = view.spec.freshness_s
+    if promised is None:
+        if pause_s is None:
+            return None
+        # Waits of minutes vary more than waits of hours.
+        promised = max(1.5 * pause_s, min(4 * pause_s, 4 * 3_600.0), 3_600.0)
+    if age_s <= promised or age_s <= 1.5 * (pause_s or 0.0):
         return None
     return Answer(
         locus=f"table:{view.name}",
@@ -193,6 +223,19 @@ def _stale(ctx: Context, view: View) -> Answer | None:
             Signal("none", "*", -5.0),
         ),
     )
+
+
+def _usual_pause_s(times: np.ndarray) -> float | None:
+    """Return how long a day's longest wait for a new row is, seconds; None with fewer than six moments.
+
+    The 95 % quantile over days: rows that come in daily batches, or not at night, wait once a day, which
+    no quantile over all rows shows.
+    """
+    moments = np.unique(times)
+    if len(moments) < 6:
+        return None
+    waits = pd.Series(np.diff(moments) / 1e9)
+    return float(waits.groupby(moments[1:] // DAY).max().quantile(0.95))
 
 
 def _short(ctx: Context, view: View) -> Answer | None:
