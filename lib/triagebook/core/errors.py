@@ -19,7 +19,8 @@ TriagebookError
 │   ├── BadParameterError
 │   └── DeadlineError
 ├── NotFoundError        no such incident, file or service
-└── ReportError
+├── ReportError
+└── ScenarioError        a scenario that cannot be read or played
 """
 
 from __future__ import annotations
@@ -131,3 +132,7 @@ class NotFoundError(TriagebookError):
 
 class ReportError(TriagebookError):
     """A report could not be made."""
+
+
+class ScenarioError(TriagebookError):
+    """A scenario cannot be read, or a world cannot plant what it asks for."""
