@@ -31,76 +31,166 @@ TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "pipeline.out_of_memory",
         re.compile(
-            r"OOMKilled|out of memory|MemoryError|exit(ed)?( with)?( code)? 137|Cannot allocate memory"
-            r"|OutOfMemoryError|oom-kill",
+            r"OOMKilled|out of memory|MemoryError|(exit|return|status)[a-z]*([ _]with)?([ _]code)?[ :=]*(137|-9)\b"
+            r"|Cannot allocate memory|OutOfMemory|oom-kill|Java heap space|GC overhead limit"
+            r"|SIGKILL|signal 9\b|exceed\w* (the )?memory (limit|overhead)|memory limits?[^.]{0,40}exceeded",
             re.IGNORECASE,
         ),
     ),
     (
         "pipeline.disk_full",
-        re.compile(r"No space left on device|ENOSPC|disk( is)? full", re.IGNORECASE),
-    ),
-    (
-        "pipeline.auth_expired",
         re.compile(
-            r"\b(401|403)\b|Unauthorized|Forbidden|token (has )?expired|ExpiredToken|permission denied"
-            r"|AccessDenied|invalid credentials|authentication failed",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "pipeline.dependency_down",
-        re.compile(
-            r"connection refused|ECONNREFUSED|connection reset|timed? ?out|\b50[234]\b|unreachable"
-            r"|name or service not known|no route to host|ServiceUnavailable",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "pipeline.bad_dependency_version",
-        re.compile(
-            r"ImportError|ModuleNotFoundError|undefined symbol|has no attribute|incompatible version"
-            r"|ABI",
-        ),
-    ),
-    (
-        "pipeline.bad_config",
-        re.compile(
-            r"missing (environment )?variable|KeyError: '[A-Z_]+'|invalid (value|config|setting)"
-            r"|ValidationError.*[Ss]ettings|not set\b",
+            r"No space left on device|ENOSPC|\bdisk( is| quota)? (full|exceeded)|Errno 28|DiskPressure"
+            r"|not enough (free )?(disk )?space|could not extend file",
             re.IGNORECASE,
         ),
     ),
     (
         "pipeline.contract_rejected",
         re.compile(
-            r"(schema|contract|expectation|data) (validation|check)s? failed|ExpectationSuite|"
-            r"rejected \S+ rows|SchemaError",
+            r"(schema|contract|expectation|data|quality)[\w ]{0,20}(validation|check|suite|test)s?\b[^.\n]{0,60}\b(fail|reject|violat|not met)"
+            r"|(validation|contract|expectation|quality (check|gate))s?[^.\n]{0,40}\b(failed|rejected|violated)"
+            r"|ExpectationSuite|\brejected \S+ rows|SchemaErrors?\b|DataQuality\w*(Error|Exception|Failed)"
+            r"|ContractViolation|quarantined \S+ rows|unexpected_count|success['\"]?: ?[Ff]alse",
             re.IGNORECASE,
         ),
     ),
     (
-        "pipeline.input_missing",
+        "pipeline.auth_expired",
         re.compile(
-            r"FileNotFoundError|no such (file|key)|NoSuchKey|input .*(missing|not found)|upstream_failed"
-            r"|waiting for (input|upstream|partition)",
+            r"(HTTP\S*|status\w*|code|error|response|returned|got)[ :=(/'\"]*(401|403)\b|\b(401|403)[ :](Client Error|Unauthori[sz]ed|Forbidden)"
+            r"|Unauthori[sz]ed\b|\bForbidden\b|(token|credential|certificate|session|key|password)s?\b[^.\n]{0,40}\b(expired|revoked|invalid)"
+            r"|(expired|invalid|revoked) (token|credential|certificate|session|password|api.?key)|ExpiredToken|permission denied"
+            r"|Access ?Denied|authentication failed|password authentication|not authori[sz]ed|InvalidClientTokenId|invalid_grant",
             re.IGNORECASE,
         ),
     ),
     (
         "pipeline.deploy_failed",
         re.compile(
-            r"ImagePull(BackOff)?|ErrImagePull|CrashLoopBackOff|failed to load model|"
-            r"health check failed|readiness probe failed",
+            r"ImagePull(BackOff)?|ErrImagePull|manifest (for \S+ )?(unknown|not found)|failed to pull image"
+            r"|(failed|unable|error)\w* (to )?(load|loading|deserializ\w+|unpickl\w+) (the )?(model|artifact|checkpoint|weights)"
+            r"|model (load|loading)\w* fail|model failed to load|health ?check(s)? (failed|failing|timed out)|(readiness|liveness|startup) probe (failed|errored)"
+            r"|rollout (failed|timed out)|progress deadline|deployment \S+ (failed|did not become|exceeded)"
+            r"|CrashLoopBackOff|Back-off restarting failed container|did not become (ready|healthy)",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.bad_dependency_version",
+        re.compile(
+            r"\bImportError|ModuleNotFoundError|undefined symbol|module ['\"]?[\w.]+['\"]? has no attribute|has no attribute"
+            r"|incompatible version|binary incompatib|\bABI\b|compiled (using|against)[^.\n]{0,40}(NumPy|version|API)|numpy\.dtype size changed"
+            r"|unexpected keyword argument|NoSuchMethodError|NoClassDefFoundError|ClassNotFoundException|UnsupportedClassVersion"
+            r"|version (conflict|mismatch)|requires [\w\-]+ ?[<>=!~]=?|DistributionNotFound|GLIBC(XX)?_|cannot import name",
+        ),
+    ),
+    (
+        "pipeline.bad_config",
+        re.compile(
+            r"(missing|undefined|unset|required)[\w ]{0,20}(environment )?(variable|setting|config\w*|parameter|option|key\b)"
+            r"|(variable|setting|parameter|option|config\w*|key)\b[^.\n]{0,60}\b(is |was )?(missing|not set|undefined|not defined|required|does not exist|invalid|unknown)"
+            r"|KeyError: ['\"][A-Z][A-Z0-9_]+['\"]|os\.environ|invalid (value|config\w*|setting|literal for|option|choice)"
+            r"|ValidationError[^\n]{0,80}[Ss]etting|could not parse config|ConfigError|ConfigurationError|ConfigException|ImproperlyConfigured"
+            r"|yaml\.\w*Error|toml\w*\.\w*Error|\bnot set\b|no such option|unrecognized arguments|must be (one of|between|a positive|greater)",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.input_missing",
+        re.compile(
+            r"FileNotFound|no such (file|key|table|object|partition)|NoSuchKey|(input|partition|source|upstream|file|path|table|object|dataset)s?\b[^.\n]{0,80}\b(missing|not found|does not exist|not available|not arrived|not ready|not delivered|is empty|no rows)"
+            r"|Path does not exist|upstream_failed|(waiting|waited|poking) for|sensor\w* ?(timed? ?out|timeout)|Snap\. Time is OUT"
+            r"|(table|relation|view)[^\n]{0,60}not found|0 (rows|files|records) (found|in)|no (data|files|rows|partition)\b[^.\n]{0,40}\bfor\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.dependency_down",
+        re.compile(
+            r"connection (was )?(refused|reset|aborted|closed)|ECONNREFUSED|ECONNRESET|(connect|read|request|operation|gateway|socket|query|statement|i/o|deadline)\w*[ _-]?(timed? ?out|timeout)"
+            r"|timed? ?out (waiting for|connecting|after|while)|(HTTP\S*|status\w*|code|error|response|returned|got)[ :=(/'\"]*50[0234]\b|\b50[234] (Server Error|Bad Gateway|Service)"
+            r"|unreachable|name or service not known|temporary failure in name resolution|no route to host|Service ?Unavailable|Bad Gateway"
+            r"|Max retries exceeded|NewConnectionError|ConnectionError|OperationalError|could not connect|circuit (breaker )?(is )?open|server closed the connection|DEADLINE_EXCEEDED|UNAVAILABLE",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "pipeline.slow",
+        re.compile(
+            r"AirflowTaskTimeout|(task|job|execution|run|sla)[ _]?(time ?out|timed out|deadline|missed)|(exceeded|missed|past)[^.\n]{0,30}(deadline|sla|execution time|time limit|timeout)",
             re.IGNORECASE,
         ),
     ),
     (
         "pipeline.code_error",
-        re.compile(r"Traceback|Exception\b|\b[A-Z]\w*Error\b|panic:|Segmentation fault"),
+        re.compile(
+            r"Traceback|Exception\b|\b[A-Z]\w*Error\b|panic:|Segmentation fault|AssertionError"
+        ),
     ),
 )
 """Cause and the pattern that speaks for it, the most telling first."""
+
+SERVING_TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "resources.gpu_memory",
+        re.compile(
+            r"CUDA (error: )?out of memory|CUDA_ERROR_OUT_OF_MEMORY|CUDNN_STATUS_ALLOC_FAILED"
+            r"|failed to allocate.*(GPU|device|CUDA)|GPU memory (exhausted|allocation failed)"
+            r"|RESOURCE_EXHAUSTED.*(GPU|alloc)|OutOfMemoryError: CUDA",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "resources.gpu_fault",
+        re.compile(
+            r"\bXid\b|fallen off the bus|GPU is lost|NVML.*(lost|unknown error)|uncorrectable ECC"
+            r"|CUDA error: (unspecified launch failure|device-side|an illegal|uncorrectable|unknown)"
+            r"|clocks? throttl|HW slowdown|no CUDA-capable device",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "resources.handle_leak",
+        re.compile(
+            r"Too many open files|EMFILE|ENFILE|pool (is )?exhausted|QueuePool limit|exhausted pool"
+            r"|connection pool.*(exhaust|timeout|full)|pool timeout|remaining connection slots"
+            r"|too many (clients|connections)|unable to acquire.*connection|no free connections",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "latency.memory_pressure",
+        re.compile(
+            r"Full GC|GC overhead|allocation stall|long (GC|garbage) pause|Pause Full|to-space exhausted"
+            r"|memory pressure|kswapd|high memory usage.*(swap|reclaim)|swapping",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "latency.cold_start",
+        re.compile(
+            r"cold.?start|warm(ing)?.?up|loading model|model loaded|compil(ing|ed) (graph|kernels)"
+            r"|lazy (init|load)|Started container|Readiness probe failed|JIT",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "resources.disk_filling",
+        re.compile(
+            r"No space left on device|ENOSPC|disk (is )?(almost )?full|DiskPressure|low disk",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "resources.memory_leak",
+        re.compile(
+            r"OOMKilled|oom-kill|Out of memory: Kill|exit(ed)?( with)?( code)? 137|MemoryError|Java heap space|Cannot allocate memory",
+            re.IGNORECASE,
+        ),
+    ),
+)
+"""What serving processes and kernels write when a resource gives out, the most telling first."""
 
 _BAD = frozenset({"WARN", "WARNING", "ERROR", "CRITICAL", "FATAL"})
 
@@ -137,6 +227,14 @@ def template_of(message: str) -> str:
 def trouble_of(message: str) -> str | None:
     """Return the cause whose pattern a message matches first, or None."""
     for cause, pattern in TROUBLES:
+        if pattern.search(message):
+            return cause
+    return None
+
+
+def serving_trouble_of(message: str) -> str | None:
+    """Return the serving trouble a message speaks of, or None."""
+    for cause, pattern in SERVING_TROUBLES:
         if pattern.search(message):
             return cause
     return None

@@ -88,23 +88,49 @@ def quantity_of(name: str) -> Quantity:
 def unit_of(name: str, meta: dict[str, object] | None = None) -> str:
     """Return the unit from the metadata, or from the name's ending (Prometheus' convention)."""
     if meta and meta.get("unit"):
-        return str(meta["unit"])
-    for ending, unit in (
-        ("seconds", "s"),
-        ("_ms", "ms"),
-        ("bytes", "bytes"),
-        ("ratio", "share"),
-        ("share", "share"),
-        ("celsius", "°C"),
-        ("rows", "rows"),
-    ):
-        if ending in name:
-            return unit
-    return ""
+        return _UNITS.get(str(meta["unit"]).lower(), str(meta["unit"]))
+    words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+    return next((_UNITS[word] for word in reversed(words) if word in _UNITS), "")
+
+
+_UNITS = {
+    "seconds": "s",
+    "second": "s",
+    "sec": "s",
+    "s": "s",
+    "milliseconds": "ms",
+    "millis": "ms",
+    "ms": "ms",
+    "microseconds": "us",
+    "micros": "us",
+    "us": "us",
+    "µs": "us",
+    "nanoseconds": "ns",
+    "ns": "ns",
+    "bytes": "bytes",
+    "byte": "bytes",
+    "by": "bytes",
+    "mib": "MiB",
+    "mb": "MB",
+    "gib": "GiB",
+    "gb": "GB",
+    "kib": "KiB",
+    "kb": "kB",
+    "ratio": "share",
+    "share": "share",
+    "fraction": "share",
+    "percent": "%",
+    "percentage": "%",
+    "pct": "%",
+    "%": "%",
+    "celsius": "°C",
+    "rows": "rows",
+}
+"""Words for units, in names and in metadata, brought together."""
 
 
 def to_series(
-    metrics: pd.DataFrame, meta: dict[str, dict[str, object]] | None = None, most: int = 400
+    metrics: pd.DataFrame, meta: dict[str, dict[str, object]] | None = None, most: int = 1_500
 ) -> list[Series]:
     """Turn scraped samples into comparable series.
 
@@ -127,17 +153,25 @@ def to_series(
     frame = metrics.dropna(subset=["value"]).sort_values("ts", kind="stable")
     out: list[Series] = []
     histograms: dict[tuple[str, str], dict[float, tuple[np.ndarray, np.ndarray]]] = {}
+    sums: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+    counts: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
     for (raw, text), rows in frame.groupby(["name", "labels"], sort=True, dropna=False):
         name, labels = str(raw), _labels(text)
         times = rows["ts"].dt.tz_convert(None).to_numpy("datetime64[ns]").astype(np.int64)
         values = rows["value"].to_numpy(dtype=float)
-        if name.endswith("_bucket") and "le" in labels:
+        stem, _, ending = name.replace(".", "_").rpartition("_")
+        stem = name[: len(stem)]
+        if ending == "bucket" and "le" in labels:
             edge = float(labels.pop("le").replace("+Inf", "inf"))
-            key = name.removesuffix("_bucket"), json.dumps(labels, sort_keys=True)
-            histograms.setdefault(key, {})[edge] = (times, values)
+            histograms.setdefault((stem, _key(labels)), {})[edge] = (times, values)
             continue
-        if len(values) < 20 or name.endswith("_sum"):
+        if ending == "sum":
+            sums[stem, _key(labels)] = (times, values)
             continue
+        if len(values) < 20:
+            continue
+        if ending == "count":
+            counts[stem, _key(labels)] = (times, values)
         info = meta.get(name, {})
         if name.endswith("timestamp_seconds"):
             # A moment always grows; how long ago it was is what can be compared.
@@ -155,8 +189,40 @@ def to_series(
     for (name, text), buckets in sorted(histograms.items()):
         info = meta.get(name) or meta.get(f"{name}_bucket", {})
         out.extend(_quantiles(name, json.loads(text), buckets, unit_of(name, info)))
+    for key in sorted(sums.keys() & counts.keys()):
+        name, text = key
+        info = meta.get(name) or meta.get(f"{name}_sum") or {}
+        out.extend(_mean(name, json.loads(text), sums[key], counts[key], unit_of(name, info)))
     out.sort(key=lambda s: (-len(s.values), s.title))
     return out[:most]
+
+
+def _key(labels: dict[str, str]) -> str:
+    return json.dumps(labels, sort_keys=True)
+
+
+def _mean(
+    name: str,
+    labels: dict[str, str],
+    total: tuple[np.ndarray, np.ndarray],
+    events: tuple[np.ndarray, np.ndarray],
+    unit: str,
+) -> Iterable[Series]:
+    """Sum over count between samples: the mean duration or size of the events in between."""
+    times, at_sum, at_count = np.intersect1d(total[0], events[0], return_indices=True)
+    if len(times) < 20:
+        return
+    grown, seen = np.diff(total[1][at_sum]), np.diff(events[1][at_count])
+    good = (seen > 0) & (grown >= 0)  # neither idle nor just reset
+    if good.sum() >= 20:
+        yield Series(
+            f"{name} mean",
+            labels,
+            quantity_of(name),
+            unit,
+            times[1:][good],
+            grown[good] / seen[good],
+        )
 
 
 def _labels(text: object) -> dict[str, str]:

@@ -13,7 +13,9 @@ from triagebook.analysis.columns import Kind, kind_of
 from triagebook.analysis.harm import StandIn, decision_threshold
 from triagebook.analysis.movement import UNTIMED, Movement, movement
 from triagebook.analysis.series import Series, to_series
+from triagebook.analysis.telemetry import Names, Reading, readings
 from triagebook.core.models import IncidentType
+from triagebook.diagnosis.scene import Scene
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -277,6 +279,38 @@ class Context:
             )
             out.append((series, moved))
         return out
+
+    @cached_property
+    def names(self) -> Names:
+        """The names of services, hosts and tasks that the bundle knows."""
+        service = self.bundle.service
+        tasks = {t.task for t in self.bundle.pipeline or []} | set(service.tasks or [])
+        nodes = {n for e in self.bundle.topology or [] for n in (e.from_, e.to)}
+        nodes |= {service.entrypoint} if service.entrypoint else set()
+        return Names(
+            service=service.name,
+            components=frozenset(nodes - tasks - set(self.tables)),
+            dependencies=frozenset(service.dependencies or []),
+            hosts=frozenset(service.hosts.values()),
+            tasks=frozenset(tasks),
+            host_of=service.hosts,
+        )
+
+    @cached_property
+    def readings(self) -> list[Reading]:
+        """The metrics with what they measure, of whom, and how they left their usual course."""
+        reference, current = self.bundle.windows.reference, self.bundle.windows.current
+        return readings(
+            self.series,
+            self.names,
+            self.bundle.metrics_meta,
+            (nanoseconds(reference[0]), nanoseconds(current[0]), nanoseconds(current[1])),
+        )
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The readings arranged over services, instances and hosts."""
+        return Scene(self)
 
     @cached_property
     def changes(self) -> list[Change]:

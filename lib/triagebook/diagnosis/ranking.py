@@ -66,10 +66,12 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
             if signal.locus != "*" and signal.weight > 0 and signal.headline:
                 prior = PRIOR if cause_of(signal.cause).fault else EXPECTED_PRIOR
                 cases.setdefault((signal.cause, signal.locus), _Case(prior))
+    # What was not seen makes nothing likelier; it only keeps "none" from being sure. A subject that
+    # nobody measures counts once, however many checks would have liked to see it.
+    blind = {f.check.partition(".")[0] for a, f in pairs if a.verdict == "unknown"}
+    cases[nothing].weight -= 0.15 * len(blind)
     for answer, finding in pairs:
         if answer.verdict == "unknown":
-            # What was not seen makes nothing likelier; it only keeps "none" from being sure.
-            cases[nothing].weight -= 0.15
             continue
         for signal in answer.signals:
             for key, case in cases.items():

@@ -50,7 +50,7 @@ ASKS = {
     "logs": ("logs.new_errors", "Logs were not seen"),
     "changes": ("changes.before_onset", "Changes were not seen"),
     "pipeline": ("pipeline.tasks", "Task runs were not seen"),
-    "metrics": ("service.latency", "Latency was not seen"),
+    "metrics": ("latency.symptom", "Latency and errors could not be seen"),
     "tables": ("drift.inputs_moved", "No table could be compared"),
 }
 
@@ -198,7 +198,7 @@ def test_the_failure_furthest_upstream_is_blamed_though_others_fell_first(tmp_pa
     ]
     answer = tasks_of(tmp_path, runs)
     assert "Task load of p failed first" in answer.statement
-    assert "build failed after it" in answer.statement
+    assert "build did not run after it" in answer.statement
 
 
 def test_failures_as_frequent_as_ever_are_usual(tmp_path):
@@ -210,8 +210,8 @@ def test_failures_as_frequent_as_ever_are_usual(tmp_path):
     assert "as usual" in answer.statement
 
 
-@pytest.mark.parametrize(("took_s", "verdict"), [(119, "ok"), (120, "ok"), (121, "bad")])
-def test_a_task_is_late_beyond_twice_what_it_ever_took(took_s, verdict, tmp_path):
+@pytest.mark.parametrize(("took_s", "verdict"), [(95, "ok"), (96, "ok"), (97, "bad")])
+def test_a_task_is_late_well_beyond_what_it_ever_took(took_s, verdict, tmp_path):
     runs = [*hourly("load"), task("load", END - pd.Timedelta("1h"), took_s=took_s)]
     (answer,) = CHECKS.get("pipeline.late").run(Context(written(tmp_path / "b", pipeline=runs)))
     assert answer.verdict == verdict

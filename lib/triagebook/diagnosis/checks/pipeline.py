@@ -1,132 +1,61 @@
-"""Whether tasks failed or ran late, and what the logs say about it."""
+"""Whether tasks failed, ran late or never ran, what they say about it, and where the fault enters."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.logs import Template, changed_templates, trouble_of
+from triagebook.analysis.failures import endpoint_of, headline_of, key_of, name_in, our_line
+from triagebook.analysis.logs import trouble_of
 from triagebook.core.words import clock, count, several, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.catalogue import cause as cause_of
+from triagebook.diagnosis.checks.hosts import setting_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from triagebook.core.models import TaskRun
+    from triagebook.core.models import Change, TaskRun
     from triagebook.diagnosis.context import Context
 
 _FAILED = frozenset(
-    {"failed", "error", "crashed", "upstream_failed", "killed", "timedout", "timed_out"}
+    {
+        "failed",
+        "failure",
+        "error",
+        "errored",
+        "crashed",
+        "killed",
+        "timedout",
+        "timed_out",
+        "timeout",
+        "oomkilled",
+        "aborted",
+        "up_for_retry",
+    }
 )
-_OK = frozenset({"success", "succeeded", "completed", "done", "ok"})
-
-
-def _locus(ctx: Context, cause: str, run: TaskRun) -> str:
-    kind = cause_of(cause).locus
-    if kind == "task":
-        return f"task:{run.pipeline}.{run.task}"
-    if kind == "host":
-        return f"host:{ctx.bundle.service.hosts.get(run.task, 'unknown')}"
-    if kind == "dependency":
-        text = f"{run.error or ''}".lower()
-        named = [d for d in ctx.bundle.service.dependencies or [] if d.lower() in text]
-        return f"dependency:{named[0] if named else 'unknown'}"
-    if kind == "table":
-        tables = [
-            e.to for e in ctx.bundle.topology or [] if e.from_ == run.task and e.to in ctx.tables
-        ]
-        text = f"{run.error or ''}".lower()
-        named = [t for t in ctx.tables if t.lower() in text]
-        return f"table:{(named or tables or ['unknown'])[0]}"
-    if kind == "model":
-        model = ctx.bundle.service.model
-        name = (model.name if model else None) or "model"
-        return f"model:{name}/{(model.version if model else None) or 'unknown'}"
-    return "config:unknown"
-
-
-@check(
-    "pipeline.tasks",
-    "Did a task fail?",
-    finds=(
-        "pipeline.code_error",
-        "pipeline.out_of_memory",
-        "pipeline.disk_full",
-        "pipeline.auth_expired",
-        "pipeline.dependency_down",
-        "pipeline.bad_config",
-        "pipeline.bad_dependency_version",
-        "pipeline.input_missing",
-        "pipeline.contract_rejected",
-        "pipeline.deploy_failed",
-    ),
-    opposes=("none",),
+_FOLLOWED = frozenset({"upstream_failed", "skipped", "blocked", "cancelled", "canceled", "removed"})
+_OK = frozenset({"success", "succeeded", "completed", "done", "ok", "finished"})
+_NEVER = frozenset(
+    {
+        "queued",
+        "scheduled",
+        "waiting",
+        "pending",
+        "none",
+        "no_status",
+        "deferred",
+        "up_for_reschedule",
+        "sensing",
+    }
 )
-def tasks(ctx: Context) -> Iterable[Answer]:
-    """Find the first failure in the order of the graph; what failed after it is its consequence."""
-    service = f"service:{ctx.bundle.service.name}"
-    runs = ctx.bundle.pipeline
-    if runs is None:
-        yield Answer(
-            locus=service,
-            verdict="unknown",
-            evidence=ctx.cite("pipeline"),
-            statement=f"Task runs were not seen: {ctx.why_missing('pipeline') or 'not readable'}",
-        )
-        return
-    start, end = ctx.bundle.windows.current
-    recent = [r for r in runs if start <= (r.end or r.start or end) <= end]
-    earlier = [r for r in runs if (r.end or r.start or end) < start]
-    failed = [r for r in recent if (r.state or "").lower() in _FAILED]
-    rate_before = sum((r.state or "").lower() in _FAILED for r in earlier) / max(len(earlier), 1)
-    if not failed or len(failed) <= 1.5 * rate_before * len(recent):
-        yield Answer(
-            locus=service,
-            verdict="ok",
-            evidence=ctx.cite("pipeline"),
-            value=len(failed),
-            unit="runs",
-            statement=f"{count(len(recent) - len(failed))} of {count(len(recent))} task runs succeeded"
-            + (f"; {count(len(failed))} failures are as usual" if failed else ""),
-            signals=(*(Signal(c, "*", -2.5) for c in _TASK_CAUSES), Signal("none", "*", 0.5)),
-        )
-        return
-    names = {r.task for r in failed}
-    heads = [r for r in failed if not (ctx.upstream_of({r.task}) - {r.task}) & names] or failed
-    first = min(heads, key=lambda r: (r.end or r.start or end, r.task))
-    text = first.error or _log_of(ctx, first)
-    cause = trouble_of(text) or "pipeline.code_error"
-    locus = _locus(ctx, cause, first)
-    followers = sorted(names - {first.task})
-    line = text.strip().splitlines()[-1] if text.strip() else "no error text"
-    yield Answer(
-        locus=locus,
-        verdict="bad",
-        since=first.end or first.start,
-        value=len(failed),
-        unit="failed runs",
-        statement=f"Task {first.task} of {first.pipeline} failed first: {line[:160]}"
-        + (f"; {several(followers)} failed after it" if followers else ""),
-        evidence=[*ctx.cite("pipeline"), *(ctx.cite("logs") if not first.error else [])],
-        signals=(
-            Signal(
-                cause,
-                locus,
-                4.0 if text else 2.0,
-                headline=f"Task {first.task} fails since {clock(first.end or first.start)}: {line[:100]}",
-                mechanism="What the task feeds is late or missing"
-                + (f": {several(followers)}." if followers else "."),
-            ),
-            Signal("none", "*", -3.5),
-        ),
-    )
 
-
-_TASK_CAUSES = (
+TASK_CAUSES = (
     "pipeline.code_error",
     "pipeline.out_of_memory",
     "pipeline.disk_full",
@@ -138,24 +67,381 @@ _TASK_CAUSES = (
     "pipeline.contract_rejected",
     "pipeline.deploy_failed",
 )
+CHANGE_S = 48 * 3_600.0
+"""A deploy this long before a task's first failure may have caused it: tasks run once a day."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The first failure in the order of the graph, with all it says."""
+
+    run: TaskRun
+    text: str
+    failed: int
+    followers: tuple[str, ...]
+    since: pd.Timestamp | None
+    from_logs: bool
+
+
+def _state(run: TaskRun) -> str:
+    return (run.state or "").lower()
+
+
+def _when(run: TaskRun) -> pd.Timestamp | None:
+    when = run.end or run.start
+    return pd.Timestamp(when) if when is not None else None
+
+
+def _final(runs: Sequence[TaskRun]) -> list[TaskRun]:
+    """Keep the last try of each task of each run: a retry that succeeded is no failure."""
+    last: dict[tuple[str, str | None, str], TaskRun] = {}
+    loose = []
+    for run in runs:
+        if run.run is None:
+            loose.append(run)
+            continue
+        key = (run.pipeline, run.run, run.task)
+        known = last.get(key)
+        if known is None or (run.try_ or 0, str(run.start or "")) >= (
+            known.try_ or 0,
+            str(known.start or ""),
+        ):
+            last[key] = run
+    return loose + list(last.values())
+
+
+def failure(ctx: Context) -> Failure | None:
+    """Find the first failure of the current window; None where tasks fail no more than before."""
+    if "failure" in ctx.results:
+        known: Failure | None = ctx.results["failure"]
+        return known
+    found = _find_failure(ctx)
+    ctx.results["failure"] = found
+    return found
+
+
+def _find_failure(ctx: Context) -> Failure | None:
+    start, end = ctx.bundle.windows.current
+    runs = _final(ctx.bundle.pipeline or [])
+    recent = [r for r in runs if start <= (r.end or r.start or end) <= end]
+    earlier = [r for r in runs if (r.end or r.start or end) < start]
+    by_task: dict[tuple[str, str], list[TaskRun]] = defaultdict(list)
+    for run in earlier:
+        by_task[run.pipeline, run.task].append(run)
+    failed = []
+    for run in recent:
+        if _state(run) not in _FAILED:
+            continue
+        past = by_task[run.pipeline, run.task]
+        rate = sum(_state(r) in _FAILED for r in past) / max(len(past), 1)
+        mine = [r for r in recent if (r.pipeline, r.task) == (run.pipeline, run.task)]
+        now = sum(_state(r) in _FAILED for r in mine) / len(mine)
+        # What failed now and then before, and runs again since, is its nature.
+        newest = max(mine, key=lambda r: str(r.end or r.start or ""))
+        often = len(mine) >= 4 or _state(newest) in _OK
+        if rate > 0 and now <= 1.5 * rate and often:
+            continue
+        failed.append(run)
+    if not failed:
+        return None
+    names = {r.task for r in failed}
+    heads = [r for r in failed if not (ctx.upstream_of({r.task}) - {r.task}) & names] or failed
+    # The newest state decides: what failed once and has succeeded since is over.
+    broken = [r for r in heads if not _healed(r, recent)] or heads
+    first = min(broken, key=lambda r: (r.end or r.start or end, r.task))
+    text, from_logs = _text_of(ctx, first)
+    followers = sorted(
+        {
+            r.task
+            for r in recent
+            if _state(r) in _FOLLOWED | _FAILED
+            and r.task != first.task
+            and first.task in ctx.upstream_of({r.task})
+        }
+    )
+    return Failure(first, text, len(failed), tuple(followers), _when(first), from_logs)
+
+
+def _healed(run: TaskRun, recent: Sequence[TaskRun]) -> bool:
+    later = [
+        r for r in recent if (r.pipeline, r.task) == (run.pipeline, run.task) and _state(r) in _OK
+    ]
+    mine = run.end or run.start
+    return any(mine is not None and r.end is not None and r.end > mine for r in later)
+
+
+def _text_of(ctx: Context, run: TaskRun) -> tuple[str, bool]:
+    """Put together what a failed task said: its error, then its own error lines in the logs."""
+    error = run.error or ""
+    lines = _log_of(ctx, run)
+    if error and trouble_of(error) not in (None, "pipeline.code_error"):
+        return error + ("\n" + lines if lines else ""), bool(lines)
+    return (lines + "\n" + error if lines else error), bool(lines)
 
 
 def _log_of(ctx: Context, run: TaskRun) -> str:
-    """Return the error lines a failed task wrote, from the log window or the task's name."""
+    """Return what a failed task logged as errors, or its last lines, from the log window or by its name."""
     logs = ctx.bundle.logs
     if logs is None or logs.empty:
         return ""
-    bad = logs[logs["severity"].astype(str).str.upper().isin(["ERROR", "FATAL", "CRITICAL"])]
-    mine = bad[bad["source"].astype(str).str.contains(run.task, regex=False)]
     low, high = run.log or (run.start, run.end)
+    near = logs
     if low is not None and high is not None:
-        mine = mine[(mine["ts"] >= low) & (mine["ts"] <= high + pd.Timedelta("60s"))]
-    return "\n".join(mine["message"].astype(str).head(20))
+        near = near[
+            (near["ts"] >= low - pd.Timedelta("60s")) & (near["ts"] <= high + pd.Timedelta("120s"))
+        ]
+    elif low is not None:
+        near = near[near["ts"] >= low]
+    source = near["source"].astype(str)
+    mine = near[
+        source.str.contains(run.task, regex=False)
+        | near["attributes"].astype(str).str.contains(run.task, regex=False)
+    ]
+    named = (
+        mine
+        if not mine.empty
+        else near[near["message"].astype(str).str.contains(run.task, regex=False)]
+    )
+    bad = named[
+        named["severity"]
+        .astype(str)
+        .str.upper()
+        .isin(["ERROR", "FATAL", "CRITICAL", "WARN", "WARNING"])
+    ]
+    chosen = bad if not bad.empty else named.tail(8)
+    return "\n".join(chosen["message"].astype(str).head(30))
 
 
-@check("pipeline.late", "Did a task run longer than ever, or not at all?", finds=("pipeline.slow",))
+def _version_of(ctx: Context, text: str, changes: Sequence[Change]) -> tuple[str, str]:
+    model = ctx.bundle.service.model
+    name = (model.name if model else None) or "model"
+    for change in changes:
+        if change.kind in ("model", "deploy") and change.to:
+            return name, change.to
+    found = re.search(
+        rf"{re.escape(name)}[/:@ ]+(?:version[ =:]*)?(v?\d[\w.\-]*)", text
+    ) or re.search(r"\bversion[ =:'\"]+(v?\d[\w.\-]*)", text)
+    return name, found.group(1) if found else (model.version if model else None) or "unknown"
+
+
+def locus_of(
+    ctx: Context, cause: str, run: TaskRun | None, text: str, changes: Sequence[Change]
+) -> str:
+    """Name where a failure enters: the task, the host, the system, the table, the key or the model."""
+    kind = cause_of(cause).locus
+    task = run.task if run is not None else ""
+    if kind == "task":
+        return f"task:{run.pipeline}.{task}" if run is not None else "task:unknown"
+    if kind == "host":
+        hosts = ctx.bundle.service.hosts
+        said = name_in(text, ctx.names.hosts)
+        return f"host:{said or hosts.get(task) or hosts.get(run.pipeline if run else '') or _only(hosts.values()) or 'unknown'}"
+    if kind == "dependency":
+        return f"dependency:{_dependency(ctx, text, task)}"
+    if kind == "table":
+        return f"table:{_table(ctx, cause, text, task)}"
+    if kind == "model":
+        name, version = _version_of(ctx, text, changes)
+        return f"model:{name}/{version}"
+    key = key_of(text)
+    for change in changes:
+        if change.kind in ("config", "flag", "infra") and (
+            key is None or key.lower() in change.what.lower()
+        ):
+            key = key or setting_of(change.what)
+    return f"config:{key or 'unknown'}"
+
+
+def _only(values: Iterable[str]) -> str | None:
+    found = set(values)
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def _dependency(ctx: Context, text: str, task: str) -> str:
+    known = (ctx.names.dependencies | ctx.names.components) - {ctx.bundle.service.name}
+    named = name_in(text, known)
+    if named:
+        return named
+    host = endpoint_of(text)
+    if host:
+        inside = [n for n in known if n.lower() in host.lower()] or [
+            n for n in known if host.lower().split(".")[0] in n.lower()
+        ]
+        return (
+            max(inside, key=len)
+            if inside
+            else host.split(".")[0]
+            if not re.fullmatch(r"[\d.]+", host)
+            else host
+        )
+    called = {e.to for e in ctx.bundle.topology or [] if e.from_ == task and e.kind == "calls"}
+    return _only(called) or _only(ctx.names.dependencies) or "unknown"
+
+
+def _table(ctx: Context, cause: str, text: str, task: str) -> str:
+    made: set[str] = set()
+    for schedule in ctx.bundle.service.schedules:
+        one = schedule.produces or []
+        made |= {one} if isinstance(one, str) else set(one)
+    service = ctx.bundle.service.tables or []
+    fed = {e.from_ for e in ctx.bundle.topology or [] if e.to == task and e.kind == "feeds"}
+    out = {e.to for e in ctx.bundle.topology or [] if e.from_ == task and e.kind == "feeds"}
+    known = set(ctx.tables) | made | set(service) | fed | out
+    known -= ctx.names.tasks
+    named = name_in(text, known)
+    if named:
+        return named
+    sides = fed - ctx.names.tasks
+    if cause == "pipeline.contract_rejected" and not sides:
+        sides = out - ctx.names.tasks
+    if len(sides) == 1:
+        return next(iter(sides))
+    # A path or a quoted name in the text, else what is upstream.
+    found = re.search(
+        r"(?:table|partition|dataset|input|view|relation)s? ['\"`]?([A-Za-z_][\w.\-]*)", text
+    )
+    path = re.search(
+        r"(?:s3|gs|abfss?|hdfs|file|dbfs)?:?/{1,3}[\w.\-/]+/([A-Za-z_][\w\-]*)(?:/[\w\-]+=|/\d|\.parquet|\.csv|/)",
+        text,
+    )
+    return (found or path).group(1) if (found or path) else min(sides, default="unknown")  # type: ignore[union-attr]
+
+
+@check(
+    "pipeline.tasks",
+    "Did a task fail?",
+    finds=TASK_CAUSES,
+    opposes=("none", *TASK_CAUSES, "data.stale", "data.missing_rows"),
+)
+def tasks(ctx: Context) -> Iterable[Answer]:
+    """Find the first failure in the order of the graph; what failed after it is its consequence."""
+    service = f"service:{ctx.bundle.service.name}"
+    if ctx.bundle.pipeline is None:
+        yield Answer(
+            locus=service,
+            verdict="unknown",
+            evidence=ctx.cite("pipeline"),
+            statement=f"Task runs were not seen: {ctx.why_missing('pipeline') or 'not readable'}",
+        )
+        return
+    start, end = ctx.bundle.windows.current
+    recent = [r for r in ctx.bundle.pipeline if start <= (r.end or r.start or end) <= end]
+    first = failure(ctx)
+    if first is None:
+        failed = sum(_state(r) in _FAILED for r in recent)
+        yield Answer(
+            locus=service,
+            verdict="ok",
+            evidence=ctx.cite("pipeline"),
+            value=failed,
+            unit="runs",
+            statement=f"{count(len(recent) - failed)} of {count(len(recent))} task runs succeeded"
+            + (
+                f"; {count(failed)} failures are as usual or were retried with success"
+                if failed
+                else ""
+            ),
+            signals=(*(Signal(c, "*", -2.5) for c in TASK_CAUSES), Signal("none", "*", 0.5)),
+        )
+        return
+    yield from _failed_answer(ctx, first)
+
+
+def _failed_answer(ctx: Context, first: Failure) -> Iterable[Answer]:
+    run = first.run
+    changes = _changes_before(ctx, first.since)
+    cause = trouble_of(first.text)
+    # Exit 137 and an unreachable host say what they are; a mere exception may be any of several.
+    plain = cause is not None and cause != "pipeline.code_error"
+    cause = cause or "pipeline.code_error"
+    locus = locus_of(ctx, cause, run, first.text, changes)
+    line = headline_of(first.text) or "no error text"
+    where = our_line(first.text)
+    signals = [
+        Signal(
+            cause,
+            locus,
+            4.0 if plain else 3.0 if first.text else 1.5,
+            headline=f"Task {run.task} fails since {clock(first.since)}: {line[:100]}",
+            mechanism=_mechanism(first, changes),
+        ),
+        Signal("none", "*", -3.5),
+    ]
+    signals += _rivals(ctx, cause, first, changes)
+    if cause != "pipeline.disk_full":
+        signals.append(Signal("pipeline.disk_full", "*", -1.0))
+    else:
+        signals.append(Signal("resources.disk_filling", "*", -1.0))
+    yield Answer(
+        locus=locus,
+        verdict="bad",
+        since=first.since,
+        value=first.failed,
+        unit="failed runs",
+        statement=f"Task {run.task} of {run.pipeline} failed first: {line}"
+        + (f" ({where})" if where else "")
+        + (f"; {several(list(first.followers))} did not run after it" if first.followers else ""),
+        evidence=[*ctx.cite("pipeline"), *(ctx.cite("logs") if first.from_logs else [])],
+        signals=tuple(signals),
+    )
+
+
+def _mechanism(first: Failure, changes: Sequence[Change]) -> str:
+    after = (
+        f"What it feeds is late or missing: {several(list(first.followers))}."
+        if first.followers
+        else "What it feeds is late or missing."
+    )
+    if changes:
+        change = changes[0]
+        return f"{change.what} ({clock(change.ts)}) came before the first failure. {after}"
+    return after
+
+
+def _changes_before(ctx: Context, since: pd.Timestamp | None) -> list[Change]:
+    """List changes before a first failure, nearest first, those that name the task's own system first."""
+    if since is None:
+        return []
+    near = []
+    for change in ctx.changes:
+        early = (since - pd.Timestamp(change.ts)).total_seconds()
+        if -60.0 <= early <= CHANGE_S:
+            near.append((early, change))
+    return [change for _, change in sorted(near, key=lambda item: item[0])]
+
+
+def _rivals(ctx: Context, cause: str, first: Failure, changes: Sequence[Change]) -> list[Signal]:
+    """Let the second reading of an error text stand as a rival, and let a fitting change speak."""
+    out: list[Signal] = []
+    deployed = [c for c in changes if c.kind in ("deploy", "model", "infra")]
+    configured = [c for c in changes if c.kind in ("config", "flag")]
+    if cause == "pipeline.code_error":
+        out.append(Signal(cause, "*", 0.7 if deployed else -0.3))
+    if cause == "pipeline.bad_dependency_version":
+        out.append(Signal(cause, "*", 0.3 if deployed else -0.3))
+        locus = locus_of(ctx, "pipeline.code_error", first.run, first.text, changes)
+        out.append(
+            Signal(
+                "pipeline.code_error",
+                locus,
+                1.0,
+                headline=f"Task {first.run.task} fails in its code.",
+                mechanism="An attribute or import is not there.",
+            )
+        )
+    if cause == "pipeline.bad_config":
+        out.append(Signal(cause, "*", 0.5 if configured else -0.3))
+    return out
+
+
+@check(
+    "pipeline.late",
+    "Did a task run longer than ever, or not at all?",
+    finds=("pipeline.slow", "pipeline.input_missing"),
+    opposes=("pipeline.slow",),
+)
 def late(ctx: Context) -> Iterable[Answer]:
-    """Compare each task's latest durations with its own past."""
+    """Compare each task's latest durations with its own past, and its last success with its schedule."""
     runs = ctx.bundle.pipeline
     service = f"service:{ctx.bundle.service.name}"
     if runs is None:
@@ -166,34 +452,28 @@ def late(ctx: Context) -> Iterable[Answer]:
             statement=f"Durations were not seen: {ctx.why_missing('pipeline') or 'not readable'}",
         )
         return
-    start = ctx.bundle.windows.current[0]
-    took: dict[tuple[str, str], list[tuple[TaskRun, float]]] = defaultdict(list)
-    for run in runs:
-        if run.start and run.end and (run.state or "").lower() in _OK:
-            took[run.pipeline, run.task].append((run, (run.end - run.start).total_seconds()))
-    worst: tuple[float, TaskRun, float, float] | None = None
-    for items in took.values():
-        old = [s for r, s in items if r.start and r.start < start]
-        new = [(s, r) for r, s in items if r.start and r.start >= start]
-        if len(old) < 10 or not new:
-            continue
-        limit = max(2 * float(np.quantile(old, 0.99)), float(np.median(old)) + 30)
-        slow = [(s, r) for s, r in new if s > limit]
-        if len(slow) >= 2 or (slow and slow[-1][1] is new[-1][1]):
-            factor = slow[-1][0] / max(float(np.median(old)), 1e-9)
-            if worst is None or factor > worst[0]:
-                worst = factor, slow[0][1], slow[-1][0], float(np.median(old))
-    if worst is None:
-        yield Answer(
-            locus=service,
-            verdict="ok",
-            evidence=ctx.cite("pipeline"),
-            statement="No task ran longer than it does anyway",
-            signals=(Signal("pipeline.slow", "*", -3.0),),
-        )
+    waiting = list(_waiting(ctx))
+    yield from waiting
+    slow = _slowest(ctx, runs)
+    if slow is None:
+        if not waiting:
+            yield Answer(
+                locus=service,
+                verdict="ok",
+                evidence=ctx.cite("pipeline"),
+                statement="No task ran longer than it does anyway",
+                signals=(Signal("pipeline.slow", "*", -3.0),),
+            )
         return
-    factor, run, now, usual = worst
+    factor, run, now, usual = slow
     locus = f"task:{run.pipeline}.{run.task}"
+    broken = failure(ctx)
+    # A task that failed at the end of a long run failed for what it says, not for its length.
+    other = broken is not None and trouble_of(broken.text) not in (
+        None,
+        "pipeline.slow",
+        "pipeline.code_error",
+    )
     yield Answer(
         locus=locus,
         verdict="bad",
@@ -208,7 +488,7 @@ def late(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "pipeline.slow",
                 locus,
-                2.5,
+                (3.0 if factor >= 2.5 else 2.4) - (2.0 if other else 0.0),
                 headline=f"Task {run.task} takes {factor:.1f} times as long.",
                 mechanism="What waits for it is late.",
             ),
@@ -217,53 +497,81 @@ def late(ctx: Context) -> Iterable[Answer]:
     )
 
 
-@check(
-    "logs.new_errors",
-    "Which errors are new in the logs?",
-    finds=("pipeline.code_error", "pipeline.dependency_down", "pipeline.auth_expired"),
-)
-def new_errors(ctx: Context) -> Iterable[Answer]:
-    """Fold lines to templates and list those that are new or multiplied."""
-    service = f"service:{ctx.bundle.service.name}"
-    logs = ctx.bundle.logs
-    if logs is None:
-        yield Answer(
-            locus=service,
-            verdict="unknown",
-            evidence=ctx.cite("logs"),
-            statement=f"Logs were not seen: {ctx.why_missing('logs') or 'not readable'}",
-        )
+def _slowest(ctx: Context, runs: Sequence[TaskRun]) -> tuple[float, TaskRun, float, float] | None:
+    """Find the task whose newest runs last longest beyond their past; the furthest upstream of several."""
+    start, end = ctx.bundle.windows.current
+    took: dict[tuple[str, str], list[tuple[TaskRun, float]]] = defaultdict(list)
+    for run in runs:
+        if run.start is None:
+            continue
+        if run.end is not None and _state(run) in _OK | _FAILED:
+            took[run.pipeline, run.task].append((run, (run.end - run.start).total_seconds()))
+        elif run.end is None and _state(run) in ("running", "started", "in_progress"):
+            took[run.pipeline, run.task].append((run, (end - run.start).total_seconds()))
+    found: list[tuple[float, TaskRun, float, float]] = []
+    for items in took.values():
+        old = [s for r, s in items if r.start and r.start < start and _state(r) in _OK]
+        new = [
+            (s, r)
+            for r, s in items
+            if (r.start and r.start >= start)
+            or ((r.end or end) >= start and r.start and r.start < start and r.end is None)
+        ]
+        if len(old) < 5 or not new:
+            continue
+        median = float(np.median(old))
+        limit = max(1.6 * float(np.quantile(old, 0.99)), 1.1 * max(old), median + 30)
+        slow = [(s, r) for s, r in new if s > limit]
+        if slow and (len(slow) >= 2 or slow[-1][1] is new[-1][1]):
+            found.append((slow[-1][0] / max(median, 1e-9), slow[-1][1], slow[-1][0], median))
+    if not found:
+        return None
+    names = {item[1].task for item in found}
+    heads = [
+        item for item in found if not (ctx.upstream_of({item[1].task}) - {item[1].task}) & names
+    ] or found
+    return max(heads, key=lambda item: (item[0], item[1].task))
+
+
+def _waiting(ctx: Context) -> Iterable[Answer]:
+    """Tasks that wait or never started while what they need did not come."""
+    if failure(ctx) is not None:
         return
-    (ref0, ref1), (cur0, cur1) = ctx.bundle.windows.reference, ctx.bundle.windows.current
-    old = logs[(logs["ts"] >= ref0) & (logs["ts"] < ref1)]
-    new = logs[(logs["ts"] >= cur0) & (logs["ts"] <= cur1)]
-    ratio = (cur1 - cur0) / (ref1 - ref0)
-    found = changed_templates(old, new, ratio)
-    ctx.results["templates"] = found
-    errors = [t for t in found if t.severity not in ("WARN", "WARNING")]
-    if not errors:
-        said = f"; {count(len(found))} warnings are more frequent" if found else ""
+    start, end = ctx.bundle.windows.current
+    recent = [
+        r for r in _final(ctx.bundle.pipeline or []) if start <= (r.end or r.start or end) <= end
+    ]
+    stuck = [
+        r
+        for r in recent
+        if (r.start is None or _state(r) in _NEVER) and _state(r) not in _OK | _FOLLOWED
+    ]
+    names = {r.task for r in stuck}
+    heads = [r for r in stuck if not (ctx.upstream_of({r.task}) - {r.task}) & names]
+    running = {
+        r.task
+        for r in recent
+        if r.end is None and _state(r) in ("running", "started", "in_progress")
+    }
+    heads = [r for r in heads if not ctx.upstream_of({r.task}) & running]
+    for run in heads[:1]:
+        text, from_logs = _text_of(ctx, run)
+        table = _table(ctx, "pipeline.input_missing", text, run.task)
         yield Answer(
-            locus=service,
-            verdict="ok",
-            evidence=ctx.cite("logs"),
-            value=0,
-            unit="templates",
-            statement=f"No error is new or more frequent in {count(len(new))} log lines{said}",
-            signals=(Signal("none", "*", 0.5),),
+            locus=f"table:{table}",
+            verdict="bad",
+            since=pd.Timestamp(run.start) if run.start else None,
+            evidence=[*ctx.cite("pipeline"), *(ctx.cite("logs") if from_logs else [])],
+            statement=f"Task {run.task} of {run.pipeline} waits ({run.state or 'not started'})"
+            + (f": {headline_of(text)}" if text.strip() else ""),
+            signals=(
+                Signal(
+                    "pipeline.input_missing",
+                    f"table:{table}",
+                    2.5 if table != "unknown" else 1.0,
+                    headline=f"{run.task} waits for {table}, which was not delivered.",
+                    mechanism="What is upstream did not deliver; nothing after it can run.",
+                ),
+                Signal("none", "*", -2.5),
+            ),
         )
-        return
-    top: Template = errors[0]
-    yield Answer(
-        locus=service,
-        verdict="bad",
-        since=top.first,
-        evidence=ctx.cite("logs"),
-        statement=f"{count(len(errors))} errors are new or more frequent; most: {top.source}: "
-        f"{top.template[:140]} ({count(top.current)} lines, {top.expected:.1f} expected)",
-        value=len(errors),
-        unit="templates",
-        threshold=1,
-        effect=round(top.factor, 2),
-        signals=(Signal("none", "*", -1.5),),
-    )

@@ -1,0 +1,272 @@
+"""Whether a series left its usual course, when, how far and in what shape.
+
+The usual course is the reference's level by time of day (and by weekend where the reference holds
+some); what is left is measured in the reference's own spread, so that a series that wanders every day
+has to wander farther than it ever did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+HOUR, DAY = 3_600_000_000_000, 86_400_000_000_000
+_CLIP = 8.0
+_SLACK = 0.75
+"""Spreads below which a deviation counts against a segment: half of the smallest shift looked for."""
+_FLOOR = 0.04
+"""Least spread, as share of the level: below it nobody would call a metric moved."""
+_MAX_POINTS = 4_000
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How a series left its usual course in the current window.
+
+    Attributes
+    ----------
+    direction : int
+        1 up, -1 down.
+    before, after : float
+        What was expected in the segment, and what was seen; medians, the series' own unit.
+    effect : float
+        Mean deviation on the logarithmic scale (0.69 is twice as high), in (-inf, inf).
+    z : float
+        The same in the reference's point spreads.
+    unusual : float
+        The segment's weight over the heaviest of any reference window of the same length; above 1
+        was never seen before.
+    start, low, high, end : int
+        Nanoseconds: the first bad sample, the interval it may lie in, the last bad sample.
+    step_s : float
+        Sampling interval, seconds.
+    shape : "step", "ramp" or "burst"
+        Burst: it came back before the window's end.
+    going_on : bool
+    """
+
+    direction: int
+    before: float
+    after: float
+    effect: float
+    z: float
+    unusual: float
+    start: int
+    low: int
+    high: int
+    end: int
+    step_s: float
+    shape: Literal["step", "ramp", "burst"]
+    going_on: bool
+
+    @property
+    def factor(self) -> float:
+        """`after` over `before`; infinite where there was nothing before."""
+        if self.before == 0:
+            return float("inf") if self.after > 0 else 1.0
+        return self.after / self.before
+
+    @property
+    def clear(self) -> bool:
+        """Whether it is beyond what the reference ever did, and large enough to matter."""
+        return self.unusual >= 1.25 and abs(self.effect) >= 0.1 and abs(self.z) >= 1.5
+
+
+def scaled(values: np.ndarray, scale: float) -> np.ndarray:
+    """Logarithm that is straight near zero: asinh(x / scale). Ratios become differences."""
+    return np.arcsinh(values / scale)
+
+
+def scale_of(values: np.ndarray) -> float:
+    """Return where the scale bends: a tenth of the usual size, so that usual values are logarithmic."""
+    size = np.abs(values[values != 0])
+    return 0.1 * float(np.median(size)) if len(size) else 1.0
+
+
+def shift(
+    times: np.ndarray, values: np.ndarray, reference_start: int, start: int, end: int
+) -> Shift | None:
+    """Look for the one segment of the current window that lies farthest off the usual course.
+
+    Parameters
+    ----------
+    times : int64 array, nanoseconds, ascending, shape (n,)
+    values : float array, shape (n,); not finite ones are dropped
+    reference_start, start, end : int
+        Nanoseconds: the reference begins, the current window begins and ends.
+
+    Returns
+    -------
+    Shift or None
+        None with fewer than 20 samples of reference or 5 of now, or when nothing deviates.
+    """
+    keep = np.isfinite(values)
+    times, values = times[keep], values[keep]
+    a, b, c = np.searchsorted(times, [reference_start, start, end + 1])
+    old_t, old, new_t, new = times[a:b], values[a:b], times[b:c], values[b:c]
+    if len(old) < 20 or len(new) < 5:
+        return None
+    new_t, new = _thin(new_t, new)
+    old_t, old = _thin(old_t, old, 4 * _MAX_POINTS)
+    scale = scale_of(old) if (old != 0).any() else scale_of(new)
+    y_old, y_new = scaled(old, scale), scaled(new, scale)
+    usual = _Usual(old_t, y_old)
+    r_old, r_new = y_old - usual(old_t), y_new - usual(new_t)
+    centre = float(np.median(r_old))
+    r_old, r_new = r_old - centre, r_new - centre
+    spread = max(1.4826 * float(np.median(np.abs(r_old))), 0.5 * float(np.std(r_old)), _FLOOR)
+    z = np.clip(r_new / spread, -_CLIP, _CLIP)
+    found = max(((_heaviest(sign * z), sign) for sign in (1, -1)), key=lambda item: item[0][2])
+    (low_i, high_i, weight), sign = found
+    if weight <= 0:
+        return None
+    past = _past_weights(old_t, np.clip(r_old / spread, -_CLIP, _CLIP), end - start, sign)
+    going_on = high_i >= len(z) - max(2, len(z) // 20)
+    segment_end = len(z) if going_on else high_i
+    first, early, late, shape = _onset(r_new[:segment_end] * sign, low_i, spread)
+    first = min(first, segment_end - 1)
+    seen = slice(first, segment_end)
+    effect = float(np.mean(r_new[seen]))
+    expected = usual(new_t[seen]) + centre
+    step = float(np.median(np.diff(new_t))) if len(new_t) > 1 else 0.0
+    return Shift(
+        direction=sign,
+        before=float(np.median(np.sinh(expected)) * scale),
+        after=float(np.median(new[seen])),
+        effect=effect,
+        z=effect / spread,
+        unusual=weight / max(past, 4.0),
+        start=int(new_t[first]),
+        low=int(new_t[max(early - 1, 0)]),
+        high=int(new_t[min(late, len(new_t) - 1)]),
+        end=int(new_t[segment_end - 1]),
+        step_s=step / 1e9,
+        shape=shape if going_on else "burst",
+        going_on=going_on,
+    )
+
+
+def _thin(
+    times: np.ndarray, values: np.ndarray, most: int = _MAX_POINTS
+) -> tuple[np.ndarray, np.ndarray]:
+    if len(times) <= most:
+        return times, values
+    every = int(np.ceil(len(times) / most))
+    n = len(times) // every * every
+    return times[:n:every], values[:n].reshape(-1, every).mean(axis=1)
+
+
+class _Usual:
+    """The expected level by time of day; flat where the reference's days do not agree on a shape."""
+
+    def __init__(self, times: np.ndarray, y: np.ndarray) -> None:
+        self.level = float(np.median(y))
+        self.profile: np.ndarray | None = None
+        self.weekend = 0.0
+        days = np.unique(times // DAY)
+        if len(days) < 2 or times[-1] - times[0] < 1.5 * DAY:
+            return
+        hour = (times // HOUR % 24).astype(int)
+        weekend = _is_weekend(times)
+        flat = y
+        if weekend.any() and (~weekend).any() and len(np.unique(times[weekend] // DAY)) >= 2:
+            self.weekend = float(np.median(y[weekend]) - np.median(y[~weekend]))
+            flat = y - self.weekend * weekend
+        profile = np.array(
+            [np.median(flat[hour == h]) if (hour == h).sum() >= 3 else np.nan for h in range(24)]
+        )
+        profile = np.where(np.isfinite(profile), profile, np.median(flat))
+        # A shape that one half of the days does not share with the other is noise.
+        half = (times // DAY) % 2 == 0
+        two = [
+            np.array(
+                [
+                    np.median(flat[m & (hour == h)]) if (m & (hour == h)).any() else np.nan
+                    for h in range(24)
+                ]
+            )
+            for m in (half, ~half)
+        ]
+        both = np.isfinite(two[0]) & np.isfinite(two[1])
+        if both.sum() >= 12 and np.std(two[0][both]) > 1e-9 and np.std(two[1][both]) > 1e-9:
+            agree = float(np.corrcoef(two[0][both], two[1][both])[0, 1])
+            if agree >= 0.5:
+                self.profile = profile
+        if self.profile is None:
+            self.level = float(np.median(flat))
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        weekend = self.weekend * _is_weekend(times)
+        if self.profile is None:
+            return np.full(len(times), self.level) + weekend
+        place = times / HOUR % 24 - 0.5
+        low = np.floor(place).astype(int) % 24
+        part = place - np.floor(place)
+        level = self.profile[low] * (1 - part) + self.profile[(low + 1) % 24] * part
+        return np.asarray(level + weekend)
+
+
+def _is_weekend(times: np.ndarray) -> np.ndarray:
+    day = np.asarray((times // DAY + 3) % 7)
+    return np.asarray(day >= 5)  # day 0 of 1970 was a Thursday
+
+
+def _heaviest(z: np.ndarray) -> tuple[int, int, float]:
+    """Find the segment [low, high) with the largest sum of z - slack (Kadane)."""
+    gain = np.concatenate(([0.0], np.cumsum(z - _SLACK)))
+    lowest = np.minimum.accumulate(gain)
+    rise = gain - lowest
+    high = int(np.argmax(rise))
+    low = int(np.argmin(gain[: high + 1]))
+    return low, high, float(rise[high])
+
+
+def _past_weights(times: np.ndarray, z: np.ndarray, length: int, sign: int) -> float:
+    """Return the heaviest segment of any reference window of the same length, either sign counted less."""
+    weights: list[float] = []
+    end = int(times[-1]) + 1
+    while end - length >= times[0] - length // 4 and len(weights) < 60:
+        a, b = np.searchsorted(times, [end - length, end])
+        if b - a >= 5:
+            weights.append(max(_heaviest(sign * z[a:b])[2], 0.5 * _heaviest(-sign * z[a:b])[2]))
+        end -= max(length // 2, 1)
+    if not weights:
+        return _heaviest(sign * z)[2]
+    # The reference may hold an old incident: one window far above all others is not its nature.
+    order = sorted(weights)
+    return order[-2] if len(order) >= 6 and order[-1] > 3 * order[-2] else order[-1]
+
+
+def _onset(
+    r: np.ndarray, guess: int, spread: float
+) -> tuple[int, int, int, Literal["step", "ramp"]]:
+    """Fit a step and a ramp (zero before, level or line after) and take the better one's first sample."""
+    n = len(r)
+    r = np.clip(r, -_CLIP * spread, max(_CLIP * spread, float(np.quantile(r, 0.9))))
+    total = float(np.sum(r * r))
+    suffix = np.cumsum(r[::-1])[::-1]
+    left = n - np.arange(n)
+    step_sse = total - np.maximum(suffix, 0.0) ** 2 / left
+    index = np.arange(n, dtype=float)
+    weighted = np.cumsum((r * index)[::-1])[::-1]
+    moment = weighted - (index - 1) * suffix  # sum of r_t (t - t0 + 1)
+    square = left * (left + 1) * (2 * left + 1) / 6
+    ramp_sse = total - np.maximum(moment, 0.0) ** 2 / square
+    margin = max(3, n // 200)
+    step_sse[n - margin + 1 :] = np.inf
+    ramp_sse[n - 2 * margin :] = np.inf
+    best_step = int(np.argmin(step_sse))
+    best_ramp = int(np.argmin(ramp_sse))
+    shape: Literal["step", "ramp"] = "step"
+    best, curve = best_step, step_sse
+    long_enough = n - best_ramp >= 8
+    if long_enough and ramp_sse[best_ramp] < 0.95 * step_sse[best_step]:
+        shape, best, curve = "ramp", best_ramp, ramp_sse
+    if not np.isfinite(curve[best]):
+        best = guess
+        return best, best, best, shape
+    noise = max(float(curve[best]) / max(n - 2, 1), (0.3 * spread) ** 2)
+    near = np.flatnonzero(curve <= curve[best] + 6.0 * noise)
+    return best, int(near.min()), int(near.max()), shape

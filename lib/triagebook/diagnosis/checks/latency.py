@@ -1,0 +1,325 @@
+"""Why answers are slow: which node of the call graph, and what happened to it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from triagebook.core.words import count, share
+from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.scene import said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from triagebook.analysis.telemetry import Reading
+    from triagebook.diagnosis.context import Context
+    from triagebook.diagnosis.scene import Scene
+
+_CAUSES = (
+    "latency.traffic_surge",
+    "latency.slow_dependency",
+    "latency.heavier_model",
+    "latency.cpu_throttling",
+    "latency.memory_pressure",
+    "latency.larger_requests",
+    "latency.bad_instance",
+    "latency.cold_start",
+    "latency.cache_misses",
+)
+SURGE = 1.25
+"""Traffic this many times the usual is a surge."""
+
+
+def since_of(reading: Reading | None) -> object:
+    """Return the moment a reading began to move; None where it did not."""
+    return moment(reading.shift.start) if reading is not None and reading.shift else None
+
+
+def bad(
+    ctx: Context,
+    reading: Reading,
+    statement: str,
+    locus: str,
+    signals: Iterable[Signal],
+    threshold: float | None = None,
+) -> Answer:
+    """Return a bad answer that carries a reading's figures."""
+    moved = reading.shift
+    return Answer(
+        locus=locus,
+        verdict="bad",
+        since=since_of(reading),  # type: ignore[arg-type]
+        evidence=ctx.cite("metrics"),
+        statement=statement,
+        value=round(moved.after, 6) if moved else None,
+        unit=reading.series.unit or None,
+        effect=round(moved.factor, 3) if moved and np.isfinite(moved.factor) else None,
+        threshold=threshold,
+        signals=tuple(signals),
+    )
+
+
+def calm(ctx: Context, statement: str, signals: Iterable[Signal]) -> Answer:
+    """Return an ok answer about the service's metrics."""
+    return Answer(
+        locus=f"service:{ctx.bundle.service.name}",
+        verdict="ok",
+        evidence=ctx.cite("metrics"),
+        statement=statement,
+        signals=tuple(signals),
+    )
+
+
+def unseen(ctx: Context, what: str) -> Answer:
+    """Return an unknown answer: no metric of that kind was seen."""
+    why = ctx.why_missing("metrics")
+    return Answer(
+        locus=f"service:{ctx.bundle.service.name}",
+        verdict="unknown",
+        evidence=ctx.cite("metrics"),
+        statement=f"{what} could not be seen: {why or 'no metric of that kind'}",
+    )
+
+
+@check(
+    "latency.symptom",
+    "Is the service slow, or does it fail?",
+    opposes=("none", *_CAUSES),
+)
+def symptom(ctx: Context) -> Iterable[Answer]:
+    """Hold latency and errors of the watched service against the same hours before."""
+    scene = ctx.scene
+    seen = scene.of("latency", "inference_time", "errors", "availability")
+    if not seen:
+        yield unseen(ctx, "Latency and errors")
+        return
+    if not scene.symptoms:
+        yield calm(
+            ctx,
+            f"Latency and errors are as usual in {count(len(seen))} series",
+            (Signal("none", "*", 0.8), *(Signal(c, "*", -1.5) for c in _CAUSES)),
+        )
+        return
+    top = scene.symptoms[0]
+    moved = top.shift
+    strong = moved is not None and (moved.unusual >= 2 or abs(moved.effect) >= 0.4)
+    yield bad(
+        ctx,
+        top,
+        said(top) + ("" if moved is None or moved.going_on else "; it came back"),
+        scene.service_locus(top),
+        (Signal("none", "*", -3.0 if strong else -1.2),),
+    )
+
+
+@check(
+    "latency.traffic",
+    "Do more requests come in?",
+    finds=("latency.traffic_surge",),
+    opposes=("latency.traffic_surge", "latency.larger_requests", "latency.cache_misses"),
+)
+def traffic(ctx: Context) -> Iterable[Answer]:
+    """Compare requests to the entry with the same hours before; first in time, or a consequence."""
+    scene = ctx.scene
+    total = scene.total("traffic", component=scene.entry) or scene.total(
+        "traffic", component=scene.name
+    )
+    total = total or scene.total("traffic")
+    if total is None:
+        yield unseen(ctx, "Traffic")
+        return
+    moved = total.shift
+    locus = f"service:{scene.name}"
+    if moved is None or not moved.clear or moved.direction < 0 or moved.factor < SURGE:
+        yield calm(
+            ctx,
+            "Requests come as usual"
+            if moved is None or not moved.clear
+            else f"Requests: {said(total)}",
+            (
+                Signal("latency.traffic_surge", "*", -3.0),
+                Signal("resources.demand_growth", "*", -1.0),
+            ),
+        )
+        return
+    signals = []
+    if scene.slow is not None or scene.symptoms:
+        signals.append(
+            Signal(
+                "latency.traffic_surge",
+                locus,
+                2.5 + min(1.0, moved.factor - SURGE) + scene.order(total),
+                headline=f"{moved.factor:.1f} times the usual requests, and slower answers.",
+                mechanism="More requests than the capacity answers in time: they queue.",
+            )
+        )
+        # What saturates under a surge is its consequence.
+        signals += [
+            Signal(cause, "*", -1.5)
+            for cause in (
+                "latency.cpu_throttling",
+                "resources.cpu_runaway",
+                "latency.slow_dependency",
+                "resources.memory_step",
+            )
+        ]
+    yield bad(ctx, total, f"Requests: {said(total)}", locus, signals, SURGE)
+
+
+@check(
+    "latency.callee",
+    "Is the time spent in something it calls?",
+    finds=("latency.slow_dependency",),
+    opposes=("latency.slow_dependency", "latency.cpu_throttling", "latency.larger_requests"),
+)
+def callee(ctx: Context) -> Iterable[Answer]:
+    """Follow the rise down the call graph to the deepest node that explains it."""
+    scene = ctx.scene
+    timed = scene.of("dependency_latency", "latency", "inference_time")
+    below = scene.below(scene.entry) | scene.below(scene.name) | ctx.names.dependencies
+    seen = [r for r in timed if (_node(r) in below) or r.measure == "dependency_latency"]
+    if not seen:
+        yield unseen(ctx, "The time spent in what it calls")
+        return
+    slow: dict[str, Reading] = {}
+    for reading in seen:
+        node, moved = _node(reading), reading.shift
+        if (
+            node is None
+            or moved is None
+            or not moved.clear
+            or moved.direction < 0
+            or moved.factor < 1.15
+        ):
+            continue
+        if node not in slow or reading.unusual > slow[node].unusual:
+            slow[node] = reading
+    if not slow:
+        yield calm(
+            ctx,
+            f"What it calls answers as usual ({count(len({_node(r) for r in seen}))} callees)",
+            (Signal("latency.slow_dependency", "*", -3.0),),
+        )
+        return
+    deepest = {n for n in slow if not (scene.below(n) & slow.keys())} or set(slow)
+    for node in sorted(deepest, key=lambda n: (-_rise(slow[n]), n))[:3]:
+        reading = slow[node]
+        explains = _explains(scene, reading)
+        locus = f"dependency:{node}"
+        weight = (2.5 if explains >= 0.3 else 0.8) + scene.order(reading)
+        yield bad(
+            ctx,
+            reading,
+            f"{node} answers slowly: {said(reading)}"
+            + (f"; that is {share(min(explains, 1.0))} of the rise here" if explains < 9 else ""),
+            locus,
+            (
+                Signal(
+                    "latency.slow_dependency",
+                    locus,
+                    weight,
+                    headline=f"{node} answers slowly, and the service waits for it.",
+                    mechanism="Time spent in this callee explains the rise.",
+                ),
+                Signal("none", "*", -0.5),
+            ),
+        )
+
+
+def _node(reading: Reading) -> str | None:
+    return reading.peer or reading.component
+
+
+def _rise(reading: Reading) -> float:
+    moved = reading.shift
+    return (moved.after - moved.before) * reading.seconds if moved else 0.0
+
+
+def _explains(scene: Scene, reading: Reading) -> float:
+    """Return which share of the service's rise a callee's rise is; 9.9 where units do not compare."""
+    if scene.slow is None:
+        return 9.9
+    rise, here = _rise(reading), _rise(scene.slow)
+    if reading.series.unit != scene.slow.series.unit and not (
+        reading.seconds != 1 or scene.slow.seconds != 1
+    ):
+        return 9.9
+    return rise / here if here > 0 else 0.0
+
+
+@check(
+    "latency.instances",
+    "Is it one instance, or all of them?",
+    finds=("latency.bad_instance",),
+    opposes=(
+        "latency.bad_instance",
+        "latency.cpu_throttling",
+        "latency.traffic_surge",
+        "latency.slow_dependency",
+    ),
+)
+def instances(ctx: Context) -> Iterable[Answer]:
+    """Compare the instances of one component with each other, each against its own past."""
+    scene = ctx.scene
+    groups: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], list[Reading]] = defaultdict(
+        list
+    )
+    for reading in scene.of("latency", "inference_time", "errors"):
+        if reading.instance and reading.shift is not None:
+            groups[reading.series.name, reading.component, reading.part].append(reading)
+    wide = {k: v for k, v in groups.items() if len({r.instance for r in v}) >= 3}
+    if not wide:
+        yield unseen(ctx, "Latency instance by instance")
+        return
+    best: tuple[float, Reading, int, int] | None = None
+    spread_out = False
+    for members in wide.values():
+        effects = np.array([r.shift.effect if r.shift and r.shift.clear else 0.0 for r in members])
+        high = effects > max(0.15, 0.5 * effects.max())
+        if not high.any():
+            continue
+        if high.mean() > 0.5:
+            spread_out = True
+            continue
+        usual = float(np.median(effects[~high]))
+        for reading, effect in zip(members, effects, strict=True):
+            lead = effect - usual
+            if effect > 0.15 and (best is None or lead > best[0]):
+                best = (lead, reading, int(high.sum()), len(members))
+    if best is None:
+        yield calm(
+            ctx,
+            "All instances are alike" + (": all are slow" if spread_out else ""),
+            (Signal("latency.bad_instance", "*", -3.0),),
+        )
+        return
+    lead, reading, slow, of = best
+    weight = (3.0 if slow == 1 else 1.0) + min(lead, 1.0) * 0.5 - (1.5 if spread_out else 0.0)
+    locus = f"instance:{reading.instance}"
+    yield bad(
+        ctx,
+        reading,
+        f"{reading.instance} is slow, {count(of - slow)} of {count(of)} instances are not: {said(reading)}",
+        locus,
+        (
+            Signal(
+                "latency.bad_instance",
+                locus,
+                weight,
+                headline=f"Instance {reading.instance} is slow, the others are fine.",
+                mechanism="One of several replicas answers slowly; requests that reach it wait.",
+            ),
+            *(
+                Signal(c, "*", -1.5)
+                for c in (
+                    "latency.cpu_throttling",
+                    "latency.traffic_surge",
+                    "latency.slow_dependency",
+                )
+            ),
+        ),
+    )

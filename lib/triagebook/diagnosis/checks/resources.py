@@ -1,0 +1,351 @@
+"""What runs out, and why: memory, CPU, or plain growth of demand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from triagebook.analysis.growth import Climb, climb
+from triagebook.core.words import count, number, share
+from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.checks.latency import bad, calm, unseen
+from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.scene import said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from triagebook.analysis.telemetry import Reading
+    from triagebook.diagnosis.context import Context
+
+
+def climb_of(ctx: Context, reading: Reading) -> Climb | None:
+    """Return how a reading climbs in the current window; computed once."""
+    start = pd.Timestamp(ctx.bundle.windows.current[0]).value
+    known = ctx.results.setdefault("climbs", {})
+    key = (reading.title, reading.measure)
+    if key not in known:
+        known[key] = climb(reading.series.times, reading.series.values, start)
+    found: Climb | None = known[key]
+    return found
+
+
+def load_factor(ctx: Context) -> float:
+    """How many times the usual traffic comes; 1 where it is as usual or not seen."""
+    total = ctx.scene.total("traffic")
+    moved = total.shift if total is not None else None
+    return moved.factor if moved is not None and moved.clear and moved.direction > 0 else 1.0
+
+
+def to_limit(ctx: Context, reading: Reading, found: Climb, limits: tuple[str, ...]) -> str:
+    """Say when a climb meets its limit, with an interval; "" where no limit is known."""
+    limit = limit_of(ctx, reading, limits)
+    if limit is None:
+        return ""
+    hours = found.hours_to(limit)
+    if hours is None:
+        return ""
+    at, low, high = hours
+    late = f"{high:.1f}" if np.isfinite(high) else "never"
+    return f"; meets its limit of {number(limit)} in {at:.1f} h ({low:.1f} to {late})"
+
+
+def limit_of(ctx: Context, reading: Reading, measures: tuple[str, ...]) -> float | None:
+    """Return the newest limit that belongs to a reading's component, instance or host; None without."""
+    best: tuple[int, float] | None = None
+    for other in ctx.scene.of(*measures):
+        same = sum(
+            getattr(other, key) is not None and getattr(other, key) == getattr(reading, key)
+            for key in ("component", "instance", "host")
+        )
+        clash = any(
+            getattr(other, key)
+            and getattr(reading, key)
+            and getattr(other, key) != getattr(reading, key)
+            for key in ("component", "instance", "host")
+        )
+        if not clash and len(other.series.values) and other.series.unit == reading.series.unit:
+            value = float(np.median(other.series.values[-10:]))
+            if best is None or same > best[0]:
+                best = (same, value)
+    return best[1] if best else None
+
+
+@check(
+    "resources.memory",
+    "Does memory climb, or did it step up?",
+    finds=("resources.memory_leak", "resources.memory_step"),
+    opposes=("resources.memory_leak", "resources.memory_step"),
+)
+def memory(ctx: Context) -> Iterable[Answer]:
+    """Tell a leak (a steady climb since a start) from a step at a change, and both from load."""
+    scene = ctx.scene
+    seen = [r for r in scene.of("memory_used", "memory_share") if not is_host_wide(r)]
+    seen = seen or scene.of("memory_used", "memory_share")
+    if not seen:
+        yield unseen(ctx, "The use of memory")
+        return
+    load = load_factor(ctx)
+    climbing: dict[str, list[tuple[Reading, Climb]]] = defaultdict(list)
+    stepped: dict[str, list[Reading]] = defaultdict(list)
+    for reading in seen:
+        found = climb_of(ctx, reading)
+        moved = reading.shift
+        who = reading.component or scene.name
+        up = reading.rose and moved is not None and moved.factor >= 1.1 * max(load, 1.0) ** 0.5
+        rises = found is not None and found.climbs and (up or found.share_gained >= 0.2)
+        step = up and moved is not None and moved.shape == "step"
+        if found is not None and rises and (not step or _still_climbing(reading, found)):
+            climbing[who].append((reading, found))
+        elif up and moved is not None and moved.shape == "step" and moved.going_on:
+            stepped[who].append(reading)
+        elif (
+            up and moved is not None and found is not None and found.resets and found.steady >= 0.8
+        ):
+            climbing[who].append((reading, found))
+    if not climbing and not stepped:
+        yield calm(
+            ctx,
+            f"Memory is as usual in {count(len(seen))} series",
+            (
+                Signal("resources.memory_leak", "*", -3.0),
+                Signal("resources.memory_step", "*", -3.0),
+            ),
+        )
+        return
+    for who, members in sorted(climbing.items(), key=lambda item: -len(item[1]))[:2]:
+        reading, found = max(members, key=lambda item: (item[1].share_gained, item[0].title))
+        locus = f"service:{who}"
+        grown = load >= 1.2
+        yield bad(
+            ctx,
+            reading,
+            f"{reading.title} climbs by {number(found.per_hour)} {reading.series.unit} an hour since "
+            f"{moment(found.since):%d %b %H:%M} UTC"
+            + (f", {count(found.resets)} resets" if found.resets else "")
+            + to_limit(ctx, reading, found, ("memory_limit",)),
+            locus,
+            (
+                Signal(
+                    "resources.memory_leak",
+                    locus,
+                    3.4 - (1.5 if grown else 0.0) + (0.4 if found.resets else 0.0),
+                    headline=f"Memory of {who} climbs steadily, whatever the load.",
+                    mechanism="Each request leaves something behind; at the limit the process is killed or stalls.",
+                ),
+                Signal("latency.memory_pressure", "*", -1.5),
+                Signal("resources.memory_step", "*", -1.5),
+                Signal("none", "*", -2.0),
+            ),
+        )
+    for who, group in sorted(stepped.items(), key=lambda item: -len(item[1]))[:2]:
+        reading = group[0]
+        moved = reading.shift
+        changes = scene.near((), moved.start if moved else None)
+        locus = f"service:{who}"
+        what = f"; {changes[0].what} just before" if changes else "; no change is known just before"
+        yield bad(
+            ctx,
+            reading,
+            f"{said(reading)}, in one step{what}",
+            locus,
+            (
+                Signal(
+                    "resources.memory_step",
+                    locus,
+                    (2.9 if changes else 1.6) - (1.5 if load >= 1.2 else 0.0),
+                    headline=f"Memory of {who} stepped up"
+                    + (f" at {changes[0].what}." if changes else "."),
+                    mechanism="The new version, model or batch size holds more in memory from its start.",
+                ),
+                Signal("resources.memory_leak", locus, -1.0),
+                Signal("none", "*", -1.5),
+            ),
+        )
+
+
+def is_host_wide(reading: Reading) -> bool:
+    """Whether a reading is about a whole host, not about one process on it."""
+    return reading.component is None and reading.instance is None and reading.host is not None
+
+
+def _still_climbing(reading: Reading, found: Climb) -> bool:
+    """Whether the second half of the stretch still climbs: a step does not."""
+    part = reading.series.within(found.since, int(reading.series.times[-1]) + 1)
+    half = climb(part.times, part.values, int(np.median(part.times)))
+    return half is not None and half.steady >= 0.6
+
+
+@check(
+    "resources.cpu",
+    "Is a process pinning the CPU?",
+    finds=("resources.cpu_runaway",),
+    opposes=("resources.cpu_runaway",),
+)
+def cpu(ctx: Context) -> Iterable[Answer]:
+    """Look for CPU that rose while requests did not, in one instance or process rather than all."""
+    scene = ctx.scene
+    seen = scene.of("cpu_used", "cpu_share", "load")
+    if not seen:
+        yield unseen(ctx, "The use of CPU")
+        return
+    up = scene.rose("cpu_used", "cpu_share", factor=1.3)
+    load = load_factor(ctx)
+    up = [r for r in up if r.shift and r.shift.factor >= 1.2 * load]
+    if not up:
+        yield calm(
+            ctx,
+            f"CPU is as usual in {count(len(seen))} series",
+            (Signal("resources.cpu_runaway", "*", -3.0),),
+        )
+        return
+    owned = [r for r in up if r.component or r.instance] or up
+    by_component: dict[str, list[Reading]] = defaultdict(list)
+    for reading in owned:
+        by_component[reading.component or scene.name].append(reading)
+    for who, members in sorted(by_component.items(), key=lambda item: (-_top(item[1]), item[0]))[
+        :2
+    ]:
+        top = max(members, key=lambda r: (r.shift.effect if r.shift else 0.0, r.title))
+        peers = {r.instance for r in seen if r.component == top.component and r.instance}
+        hot = {r.instance for r in members if r.instance}
+        one = len(peers) >= 2 and len(hot) == 1
+        process = next(
+            (v for k, v in top.part if "process" in k or k in ("comm", "exe", "pid")), None
+        )
+        locus = f"service:{who}"
+        weight = 3.0 if one or process else 1.6
+        if scene.rose("cpu_steal"):
+            weight -= 1.5
+        yield bad(
+            ctx,
+            top,
+            said(top)
+            + (f"; only {next(iter(hot))} of {count(len(peers))} instances" if one else "")
+            + (f"; process {process}" if process else "")
+            + ("" if load > 1 else "; requests as usual"),
+            locus,
+            (
+                Signal(
+                    "resources.cpu_runaway",
+                    locus,
+                    weight + (0.4 if load <= 1.05 else -0.5),
+                    headline=f"A process of {who} pins the CPU while requests come as usual.",
+                    mechanism="A loop or a stuck job takes the CPU that requests need.",
+                ),
+                *(
+                    (
+                        Signal("latency.bad_instance", "*", -1.0),
+                        Signal("latency.cpu_throttling", "*", -1.0),
+                    )
+                    if one
+                    else ()
+                ),
+                Signal("none", "*", -1.2),
+            ),
+        )
+
+
+def _top(members: list[Reading]) -> float:
+    return max((r.shift.effect for r in members if r.shift), default=0.0)
+
+
+@check(
+    "resources.growth",
+    "Did demand grow over the weeks?",
+    finds=("resources.demand_growth",),
+    opposes=("resources.demand_growth", "resources.memory_leak", "resources.cpu_runaway"),
+)
+def growth(ctx: Context) -> Iterable[Answer]:
+    """Hold the daily levels of traffic and use against each other over the whole time seen."""
+    scene = ctx.scene
+    total = scene.total("traffic") or scene.total("rows")
+    used = scene.of(
+        "cpu_used",
+        "cpu_share",
+        "memory_used",
+        "memory_share",
+        "connections_open",
+        "gpu_busy",
+        "disk_used",
+    )
+    if total is None or not used:
+        yield unseen(ctx, "Traffic beside the use of resources")
+        return
+    days, level = _daily(total.series.times, total.series.values)
+    if len(days) < 5:
+        yield calm(ctx, "Too few days to see a trend", ())
+        return
+    rise = _trend(days, level)
+    if rise < 0.15:
+        yield calm(
+            ctx,
+            f"Traffic did not grow over {count(len(days))} days",
+            (Signal("resources.demand_growth", "*", -2.5),),
+        )
+        return
+    best: tuple[float, Reading] | None = None
+    for reading in used:
+        d, use = _daily(reading.series.times, reading.series.values)
+        if len(d) != len(days) or np.ptp(use) == 0:
+            continue
+        follows = float(np.corrcoef(level[: len(use)], use)[0, 1])
+        if follows >= 0.8 and _trend(d, use) >= 0.08 and (best is None or follows > best[0]):
+            best = (follows, reading)
+    if best is None:
+        yield calm(
+            ctx,
+            f"Traffic grew by {share(rise)} over {count(len(days))} days; use did not follow",
+            (Signal("resources.demand_growth", "*", -1.0),),
+        )
+        return
+    locus = scene.service_locus(best[1])
+    yield bad(
+        ctx,
+        best[1],
+        f"Traffic grew by {share(rise)} over {count(len(days))} days, and {best[1].title} with it",
+        locus,
+        (
+            Signal(
+                "resources.demand_growth",
+                locus,
+                3.2,
+                headline="Use grew with the demand over the days: capacity, not a fault.",
+                mechanism="The same work for each request, and more requests every day.",
+            ),
+            *(
+                Signal(c, "*", -1.5)
+                for c in (
+                    "resources.memory_leak",
+                    "resources.cpu_runaway",
+                    "resources.memory_step",
+                    "latency.traffic_surge",
+                    "latency.cpu_throttling",
+                )
+            ),
+            Signal("none", "*", -0.5),
+        ),
+    )
+
+
+def _daily(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    day = times // 86_400_000_000_000
+    days, place, seen = np.unique(day, return_inverse=True, return_counts=True)
+    level = np.bincount(place, values) / seen
+    full = seen >= 0.5 * np.median(seen)
+    return days[full], level[full]
+
+
+def _trend(days: np.ndarray, level: np.ndarray) -> float:
+    """Return the growth from first to last day along a robust line, over the first level."""
+    slopes = [
+        (b - a) / (q - p)
+        for i, (p, a) in enumerate(zip(days, level, strict=True))
+        for q, b in zip(days[i + 1 :], level[i + 1 :], strict=True)
+    ]
+    slope = float(np.median(slopes))
+    base = float(np.median(level)) - slope * (days[-1] - days[0]) / 2
+    return slope * (days[-1] - days[0]) / base if base > 0 else 0.0

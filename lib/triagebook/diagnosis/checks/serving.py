@@ -1,0 +1,414 @@
+"""What makes one service slow from within: cache, payload, CPU, model, memory, cold starts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from triagebook.analysis.logs import SERVING_TROUBLES
+from triagebook.core.words import several, share
+from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.checks.latency import bad, calm, unseen
+from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.scene import said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from triagebook.analysis.telemetry import Reading
+    from triagebook.diagnosis.context import Context
+    from triagebook.diagnosis.scene import Scene
+
+
+@check(
+    "latency.cache",
+    "Does the cache still hit?",
+    finds=("latency.cache_misses",),
+    opposes=("latency.cache_misses", "latency.slow_dependency"),
+)
+def cache(ctx: Context) -> Iterable[Answer]:
+    """Compare the hit share (or hits and misses) with the same hours before."""
+    scene = ctx.scene
+    shares = scene.of("cache_hit_share", "cache_miss_share")
+    missed = scene.of("cache_misses")
+    if not shares and not missed:
+        yield unseen(ctx, "The cache's hit share")
+        return
+    down = list(scene.fell("cache_hit_share", factor=0.93)) + scene.rose(
+        "cache_miss_share", factor=1.3
+    )
+    up = scene.rose("cache_misses", factor=1.4)
+    total = scene.total("traffic")
+    surge = total.shift.factor if total is not None and total.shift and total.shift.clear else 1.0
+    up = [r for r in up if r.shift and r.shift.factor >= 1.3 * surge]
+    if not down and not up:
+        yield calm(ctx, "The cache hits as usual", (Signal("latency.cache_misses", "*", -3.5),))
+        return
+    reading = (down or up)[0]
+    name = _cache_name(ctx, reading)
+    locus = f"dependency:{name}"
+    backend = [
+        r
+        for r in scene.rose("dependency_traffic", "traffic", "disk_reads")
+        if r.component != scene.entry
+    ]
+    yield bad(
+        ctx,
+        reading,
+        f"{said(reading)}" + (f"; {said(backend[0])}" if backend else ""),
+        locus,
+        (
+            Signal(
+                "latency.cache_misses",
+                locus,
+                3.3 + (0.5 if backend else 0.0) + scene.order(reading),
+                headline=f"The cache {name} misses; what stands behind it does the work.",
+                mechanism="Each miss costs a call to the backend.",
+            ),
+            Signal("latency.slow_dependency", "*", -2.0),
+            Signal("none", "*", -1.0),
+        ),
+    )
+
+
+def _cache_name(ctx: Context, reading: Reading) -> str:
+    known = ctx.names.dependencies | ctx.names.components
+    part = [value for _, value in reading.part if value in known]
+    for name in (reading.peer, reading.component, *part):
+        if name in known and name not in (ctx.scene.entry, ctx.scene.name):
+            return str(name)
+    like = [n for n in sorted(known) if any(w in n.lower() for w in ("cache", "redis", "memcache"))]
+    return (
+        like[0]
+        if like
+        else next((v for _, v in reading.part), reading.peer or reading.component or "unknown")
+    )
+
+
+@check(
+    "latency.requests",
+    "Are the requests larger?",
+    finds=("latency.larger_requests",),
+    opposes=("latency.larger_requests",),
+)
+def requests(ctx: Context) -> Iterable[Answer]:
+    """Compare payload and batch sizes with the same hours before."""
+    scene = ctx.scene
+    seen = scene.of("payload", "batch_size")
+    if not seen:
+        yield unseen(ctx, "The size of requests")
+        return
+    larger = scene.rose("payload", "batch_size", factor=1.25)
+    if not larger:
+        yield calm(
+            ctx, "Requests are as large as usual", (Signal("latency.larger_requests", "*", -3.5),)
+        )
+        return
+    reading = larger[0]
+    locus = (
+        scene.service_locus()
+        if reading.component in (None, scene.entry)
+        else scene.service_locus(reading)
+    )
+    yield bad(
+        ctx,
+        reading,
+        said(reading),
+        locus,
+        (
+            Signal(
+                "latency.larger_requests",
+                locus,
+                (3.0 if scene.symptoms else 0.3) + scene.order(reading),
+                headline="Requests are larger than before, and take longer.",
+                mechanism="More work in each request; the time for one item is as before.",
+            ),
+        ),
+        1.25,
+    )
+
+
+@check(
+    "latency.throttling",
+    "Is the CPU throttled?",
+    finds=("latency.cpu_throttling",),
+    opposes=("latency.cpu_throttling", "latency.bad_instance"),
+)
+def throttling(ctx: Context) -> Iterable[Answer]:
+    """Look for throttled periods in all instances of a component, and for CPU at its limit."""
+    scene = ctx.scene
+    seen = scene.of("cpu_throttled")
+    if not seen:
+        yield unseen(ctx, "CPU throttling")
+        return
+    up = scene.rose("cpu_throttled", factor=1.3)
+    if not up:
+        yield calm(
+            ctx,
+            "The CPU is throttled no more than usual",
+            (Signal("latency.cpu_throttling", "*", -3.5),),
+        )
+        return
+    by_component: dict[str | None, list[Reading]] = defaultdict(list)
+    for reading in up:
+        by_component[reading.component].append(reading)
+    for component, members in sorted(
+        by_component.items(), key=lambda item: (-len(item[1]), str(item[0]))
+    )[:2]:
+        peers = [r for r in seen if r.component == component]
+        part = len({r.instance for r in members}) / max(len({r.instance for r in peers}), 1)
+        top = members[0]
+        locus = f"service:{component or scene.name}"
+        hot = scene.rose("cpu_used", "cpu_share")
+        alone = len({r.instance for r in peers}) >= 3 and part <= 0.4
+        yield bad(
+            ctx,
+            top,
+            f"{said(top)}; {share(part)} of its instances" + (f"; {said(hot[0])}" if hot else ""),
+            locus,
+            (
+                Signal(
+                    "latency.cpu_throttling",
+                    locus,
+                    (0.3 if alone else 3.0 if scene.symptoms else 1.8) + scene.order(top),
+                    headline=f"The CPU of {component or scene.name} is held at its limit.",
+                    mechanism="In throttled periods nothing runs; requests wait for the next one.",
+                ),
+                *(() if alone else (Signal("latency.bad_instance", "*", -1.0),)),
+                Signal("none", "*", -0.8),
+            ),
+        )
+
+
+@check(
+    "latency.model_time",
+    "Does the model itself take longer?",
+    finds=("latency.heavier_model",),
+    opposes=("latency.heavier_model",),
+)
+def model_time(ctx: Context) -> Iterable[Answer]:
+    """Look for inference time that stepped up at a model change while requests came as usual."""
+    scene = ctx.scene
+    changes = scene.near(("model",)) or [
+        c for c in scene.near(("deploy", "flag", "config")) if "model" in c.what.lower()
+    ]
+    slower = scene.rose("inference_time", factor=1.15)
+    seen = scene.of("inference_time")
+    model = ctx.bundle.service.model
+    if not slower and not (changes and scene.slow):
+        if not seen:
+            yield unseen(ctx, "The model's own time")
+        else:
+            yield calm(
+                ctx,
+                "The model takes as long as usual",
+                (Signal("latency.heavier_model", "*", -3.5),),
+            )
+        return
+    reading = slower[0] if slower else scene.slow
+    if reading is None:
+        return
+    if not changes:
+        yield bad(
+            ctx,
+            reading,
+            f"{said(reading)}; no model change is known",
+            scene.service_locus(reading),
+            (Signal("latency.heavier_model", "*", -1.0),),
+        )
+        return
+    change = changes[0]
+    name = _model_name(ctx, change.what)
+    version = change.to or (model.version if model else None) or "unknown"
+    locus = f"model:{name}/{version}"
+    weight = (3.2 if slower else 1.2 if not seen else -1.0) + scene.order(reading)
+    yield bad(
+        ctx,
+        reading,
+        f"{said(reading)}; {change.what}{f' {change.from_} → {change.to}' if change.to else ''} just before",
+        locus,
+        (
+            Signal(
+                "latency.heavier_model",
+                locus,
+                weight,
+                headline=f"Model {name} {version} takes longer than the one before.",
+                mechanism="Inference time stepped up at the model change.",
+            ),
+            *((Signal("latency.slow_dependency", "*", -1.0),) if slower else ()),
+        ),
+    )
+
+
+def _model_name(ctx: Context, what: str) -> str:
+    model = ctx.bundle.service.model
+    if model and model.name:
+        return model.name
+    words = [w.strip(",.:") for w in what.split() if "model" not in w.lower()]
+    return words[0] if words else "model"
+
+
+@check(
+    "latency.memory",
+    "Does memory slow it down: garbage collection, swapping, stalls?",
+    finds=("latency.memory_pressure",),
+    opposes=("latency.memory_pressure",),
+)
+def memory(ctx: Context) -> Iterable[Answer]:
+    """Look for time lost to memory, before the latency."""
+    scene = ctx.scene
+    kinds = ("gc_time", "swap", "memory_stall", "major_faults")
+    seen = scene.of(*kinds)
+    if not seen:
+        yield unseen(ctx, "Garbage collection, swapping and memory stalls")
+        return
+    up = scene.rose(*kinds, factor=1.5)
+    hard = [r for r in up if r.measure != "gc_time"]
+    if not up:
+        yield calm(
+            ctx, "No time is lost to memory", (Signal("latency.memory_pressure", "*", -3.5),)
+        )
+        return
+    total = scene.total("traffic")
+    surge = total.shift.factor if total is not None and total.shift and total.shift.clear else 1.0
+    top = (hard or up)[0]
+    factor = top.shift.factor if top.shift else 1.0
+    if not hard and factor < 1.5 * surge:
+        yield calm(
+            ctx,
+            f"{said(top)}: as the requests grew",
+            (Signal("latency.memory_pressure", "*", -1.5),),
+        )
+        return
+    host = scene.host_of(top)
+    locus = f"host:{host}"
+    weight = (3.0 if hard else 2.0) + scene.order(top) - (0.0 if scene.symptoms else 1.0)
+    kinds_up = several(sorted({r.measure.replace("_", " ") for r in up}))
+    yield bad(
+        ctx,
+        top,
+        f"{said(top)}; up: {kinds_up}",
+        locus,
+        (
+            Signal(
+                "latency.memory_pressure",
+                locus,
+                weight,
+                headline=f"Memory is short on {host}: time goes into {kinds_up}.",
+                mechanism="The process waits for memory instead of answering.",
+            ),
+            Signal("none", "*", -0.8),
+        ),
+    )
+
+
+@check(
+    "latency.starts",
+    "Did instances start just before?",
+    finds=("latency.cold_start",),
+    opposes=("latency.cold_start",),
+)
+def starts(ctx: Context) -> Iterable[Answer]:
+    """Look for restarts, new instances and start messages at the symptom's beginning."""
+    scene = ctx.scene
+    when = scene.since
+    seen = scene.of("restarts", "uptime", "cold_starts", "replicas")
+    fresh = _fresh(ctx)
+    said_so = _start_lines(ctx)
+    if not seen and not fresh and not said_so:
+        yield unseen(ctx, "Restarts and starts of instances")
+        return
+    if when is None or not (fresh or said_so):
+        yield calm(
+            ctx, "No instance started at the onset", (Signal("latency.cold_start", "*", -2.5),)
+        )
+        return
+    moved = scene.slow.shift if scene.slow is not None else None
+    short = moved is not None and not moved.going_on
+    locus = f"service:{(fresh[0].component if fresh else None) or scene.name}"
+    names = several(sorted({str(r.instance or r.component or scene.name) for r in fresh})[:4])
+    weight = (2.6 if fresh else 1.2) + (0.5 if said_so else 0.0) + (0.6 if short else -0.4)
+    reading = fresh[0] if fresh else scene.slow
+    if reading is None:
+        return
+    yield Answer(
+        locus=locus,
+        verdict="bad",
+        since=moment(when),
+        evidence=[*ctx.cite("metrics"), *(ctx.cite("logs") if said_so else [])],
+        statement=(f"Started just before: {names}" if fresh else f"Start message: {said_so[:140]}")
+        + ("; the latency came back" if short else ""),
+        value=len(fresh),
+        unit="instances",
+        signals=(
+            Signal(
+                "latency.cold_start",
+                locus,
+                weight,
+                headline="Instances have just started; their first requests are slow.",
+                mechanism="Caches are empty, models load, code compiles: the first requests wait.",
+            ),
+        ),
+    )
+
+
+def _fresh(ctx: Context) -> list[Reading]:
+    """List readings that show a start from 30 minutes before the symptom to just after."""
+    scene = ctx.scene
+    when = scene.since
+    if when is None:
+        return []
+    low, high = when - int(1_800e9), when + int(300e9)
+    found = []
+    for reading in scene.of("restarts", "uptime", "cold_starts", "replicas"):
+        part = reading.series.within(low, high)
+        if len(part.values) < 2:
+            continue
+        steps = np.diff(part.values)
+        if reading.measure == "uptime":
+            hit = bool((steps < -0.5 * np.abs(part.values[:-1])).any())
+        elif reading.measure in ("restarts", "cold_starts"):
+            old = reading.series.within(0, low)
+            hit = bool(
+                part.values.max() > (np.quantile(old.values, 0.99) if len(old.values) else 0)
+                and part.values.max() > 0
+            )
+        else:
+            hit = bool((steps > 0).any())
+        if hit:
+            found.append(reading)
+    begins = _new_instances(scene, low, high)
+    return found + begins
+
+
+def _new_instances(scene: Scene, low: int, high: int) -> list[Reading]:
+    """Instances whose first sample lies just before the symptom."""
+    first: dict[str, tuple[int, Reading]] = {}
+    start = _window_start(scene)
+    for reading in scene.readings:
+        if reading.instance and len(reading.series.times):
+            begin = int(reading.series.times[0])
+            if reading.instance not in first or begin < first[reading.instance][0]:
+                first[reading.instance] = (begin, reading)
+    return [r for begin, r in first.values() if low <= begin <= high and begin > start]
+
+
+def _window_start(scene: Scene) -> int:
+    return int(scene.ctx.bundle.windows.reference[0].timestamp() * 1e9)
+
+
+def _start_lines(ctx: Context) -> str:
+    logs, when = ctx.bundle.logs, ctx.scene.since
+    if logs is None or logs.empty or when is None:
+        return ""
+    pattern = dict(SERVING_TROUBLES)["latency.cold_start"]
+    low, high = moment(when - int(1_800e9)), moment(when + int(600e9))
+    close = logs[(logs["ts"] >= low) & (logs["ts"] <= high)]
+    hits = close[close["message"].astype(str).str.contains(pattern)]
+    before = logs[logs["ts"] < low]
+    usual = before["message"].astype(str).str.contains(pattern).mean() if len(before) else 0.0
+    if len(hits) and len(hits) / max(len(close), 1) > 3 * usual:
+        return str(hits["message"].iloc[0])
+    return ""
