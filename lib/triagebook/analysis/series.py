@@ -88,7 +88,9 @@ def quantity_of(name: str) -> Quantity:
 def unit_of(name: str, meta: dict[str, object] | None = None) -> str:
     """Return the unit from the metadata, or from the name's ending (Prometheus' convention)."""
     if meta and meta.get("unit"):
-        return _UNITS.get(str(meta["unit"]).lower(), str(meta["unit"]))
+        # UCUM, as OpenTelemetry writes it, puts what is counted into braces: {cpu}, {request}.
+        said = str(meta["unit"]).strip("{}")
+        return _UNITS.get(said.lower(), said)
     words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
     return next((_UNITS[word] for word in reversed(words) if word in _UNITS), "")
 

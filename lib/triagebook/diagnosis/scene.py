@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.measures import measure_of
 from triagebook.analysis.series import Series
 from triagebook.analysis.shift import shift
 from triagebook.analysis.telemetry import Reading
@@ -160,6 +161,35 @@ class Scene:
         starts = [r.shift.start for r in strong if r.shift and r.shift.unusual >= 0.3 * top]
         return int(np.median(starts))
 
+    @cached_property
+    def alerted(self) -> str:
+        """The family of what the alert is about, by its metric or else its words; "" where unclear."""
+        alert = self.ctx.bundle.alert
+        for text in (alert.metric, alert.labels.get("alertname"), alert.title):
+            family = family_of(measure_of(text, alert.labels, self.ctx.names.all)) if text else ""
+            if family:
+                return family
+        return ""
+
+    def fits(self, reading: Reading) -> float:
+        """Nats for or against a cause by whether it would explain this alert.
+
+        A resource's alert is explained by that resource; a symptom's by whatever came before it, so
+        there what nobody feels explains nothing.
+        """
+        family = family_of(reading.measure)
+        if self.alerted in _RESOURCES:
+            if family != self.alerted:
+                return -1.0
+            named = set(self.ctx.bundle.alert.labels.values()) & {
+                reading.component,
+                reading.instance,
+                reading.host,
+                reading.peer,
+            }
+            return 1.2 if named else 0.6
+        return 0.0 if self.symptoms or self.alerted not in ("latency", "errors") else -1.0
+
     def order(self, reading: Reading) -> float:
         """Nats for or against a cause by the order of time: before the symptom, with it, or after."""
         if self.since is None or reading.shift is None:
@@ -183,6 +213,25 @@ class Scene:
             if -600.0 <= early <= before_s and (not wanted or change.kind in wanted):
                 close.append((abs(early), change))
         return [change for _, change in sorted(close, key=lambda item: item[0])]
+
+
+_RESOURCES = frozenset({"memory", "cpu", "disk", "handles", "gpu"})
+
+
+def family_of(measure: str) -> str:
+    """Return the family of a measure: memory, cpu, disk, handles, gpu, latency, errors, traffic, cache or ""."""
+    head = measure.partition("_")[0]
+    if measure in ("memory_stall", "gc_time", "swap", "major_faults", "oom_kills"):
+        return "memory"
+    if measure in ("latency", "inference_time", "queue_time", "dependency_latency"):
+        return "latency"
+    if measure in ("errors", "availability"):
+        return "errors"
+    if measure == "load":
+        return "cpu"
+    if head in ("connections", "pool", "threads", "inodes"):
+        return "disk" if head == "inodes" else "handles"
+    return head if head in _RESOURCES | {"traffic", "cache"} else ""
 
 
 def _ns(when: object) -> int:

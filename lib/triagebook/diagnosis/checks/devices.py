@@ -249,7 +249,7 @@ def disk(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "resources.disk_filling",
                 locus,
-                3.2 if hours <= 72 else 1.8,
+                (2.8 if hours <= 72 else 1.5) + scene.fits(reading),
                 headline=f"The disk of {host} is filling: {when}.",
                 mechanism="Free space falls on a line that meets zero; writes then fail.",
             ),

@@ -80,7 +80,7 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "resources.noisy_neighbour",
                 locus,
-                weight + scene.order(reading),
+                weight + scene.order(reading) + scene.fits(reading),
                 headline=f"Another workload on {host} takes the CPU.",
                 mechanism="The host gives our processes less than they ask for.",
             ),

@@ -181,6 +181,7 @@ def callee(ctx: Context) -> Iterable[Answer]:
     scene = ctx.scene
     timed = scene.of("dependency_latency", "latency", "inference_time")
     below = scene.below(scene.entry) | scene.below(scene.name) | ctx.names.dependencies
+    below -= {scene.entry, scene.name}
     seen = [r for r in timed if (_node(r) in below) or r.measure == "dependency_latency"]
     if not seen:
         yield unseen(ctx, "The time spent in what it calls")
@@ -190,6 +191,7 @@ def callee(ctx: Context) -> Iterable[Answer]:
         node, moved = _node(reading), reading.shift
         if (
             node is None
+            or node in (scene.entry, scene.name)
             or moved is None
             or not moved.clear
             or moved.direction < 0

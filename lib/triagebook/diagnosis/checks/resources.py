@@ -117,7 +117,9 @@ def memory(ctx: Context) -> Iterable[Answer]:
         )
         return
     for who, members in sorted(climbing.items(), key=lambda item: -len(item[1]))[:2]:
-        reading, found = max(members, key=lambda item: (item[1].share_gained, item[0].title))
+        reading, found = max(
+            members, key=lambda item: (item[0].rose, item[1].share_gained, item[0].title)
+        )
         locus = f"service:{who}"
         grown = load >= 1.2
         yield bad(
@@ -132,7 +134,10 @@ def memory(ctx: Context) -> Iterable[Answer]:
                 Signal(
                     "resources.memory_leak",
                     locus,
-                    3.4 - (1.5 if grown else 0.0) + (0.4 if found.resets else 0.0),
+                    3.0
+                    - (1.5 if grown else 0.0)
+                    + (0.4 if found.resets else 0.0)
+                    + scene.fits(reading),
                     headline=f"Memory of {who} climbs steadily, whatever the load.",
                     mechanism="Each request leaves something behind; at the limit the process is killed or stalls.",
                 ),
@@ -142,6 +147,8 @@ def memory(ctx: Context) -> Iterable[Answer]:
             ),
         )
     for who, group in sorted(stepped.items(), key=lambda item: -len(item[1]))[:2]:
+        if who in climbing:
+            continue  # of several instances of a leak some look like a step
         reading = group[0]
         moved = reading.shift
         changes = scene.near((), moved.start if moved else None)
@@ -156,7 +163,7 @@ def memory(ctx: Context) -> Iterable[Answer]:
                 Signal(
                     "resources.memory_step",
                     locus,
-                    (2.9 if changes else 1.6) - (1.5 if load >= 1.2 else 0.0),
+                    (2.9 if changes else 1.6) - (1.5 if load >= 1.2 else 0.0) + scene.fits(reading),
                     headline=f"Memory of {who} stepped up"
                     + (f" at {changes[0].what}." if changes else "."),
                     mechanism="The new version, model or batch size holds more in memory from its start.",
@@ -232,7 +239,7 @@ def cpu(ctx: Context) -> Iterable[Answer]:
                 Signal(
                     "resources.cpu_runaway",
                     locus,
-                    weight + (0.4 if load <= 1.05 else -0.5),
+                    weight + (0.4 if load <= 1.05 else -0.5) + scene.fits(top),
                     headline=f"A process of {who} pins the CPU while requests come as usual.",
                     mechanism="A loop or a stuck job takes the CPU that requests need.",
                 ),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from triagebook.analysis.logs import SERVING_TROUBLES
 from triagebook.core.words import several, share
@@ -406,9 +408,13 @@ def _start_lines(ctx: Context) -> str:
     pattern = dict(SERVING_TROUBLES)["latency.cold_start"]
     low, high = moment(when - int(1_800e9)), moment(when + int(600e9))
     close = logs[(logs["ts"] >= low) & (logs["ts"] <= high)]
-    hits = close[close["message"].astype(str).str.contains(pattern)]
+    hits = close[_matching(close, pattern)]
     before = logs[logs["ts"] < low]
-    usual = before["message"].astype(str).str.contains(pattern).mean() if len(before) else 0.0
+    usual = _matching(before, pattern).mean() if len(before) else 0.0
     if len(hits) and len(hits) / max(len(close), 1) > 3 * usual:
         return str(hits["message"].iloc[0])
     return ""
+
+
+def _matching(lines: pd.DataFrame, pattern: re.Pattern[str]) -> pd.Series:
+    return lines["message"].astype(str).map(lambda text: bool(pattern.search(text)))
