@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from triagebook.analysis.logs import SERVING_TROUBLES
 from triagebook.core.words import several, share
@@ -17,7 +15,10 @@ from triagebook.diagnosis.context import moment
 from triagebook.diagnosis.scene import said
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable
+
+    import pandas as pd
 
     from triagebook.analysis.telemetry import Reading
     from triagebook.diagnosis.context import Context

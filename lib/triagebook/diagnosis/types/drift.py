@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from triagebook.core.models import IncidentType
 from triagebook.diagnosis.spec import TYPES, Section, Spec
+from triagebook.diagnosis.types import _checks as ask
 
 DRIFT = Spec(
     name=IncidentType.DRIFT,
@@ -20,7 +21,7 @@ DRIFT = Spec(
             "Blue is now, grey the same hours of the days before (middle 90 %). The red line is the onset, its band the "
             "interval; triangles are changes. A fault leaves the grey band at one moment and does not "
             "come back; a season drifts. One point outside the band is chance.",
-            ("model.output_moved", "changes.abrupt"),
+            ask.OUTPUT,
             "symptom",
         ),
         Section(
@@ -29,7 +30,7 @@ DRIFT = Spec(
             "Each bar is how far an input lies from the same hours of the reference, 0 to 1. The grey "
             "mark is how far the reference's own days lie apart (95 %). A bar beyond its mark is red. "
             "Weather and traffic have long bars every day: look at the mark, not at the length.",
-            ("drift.inputs_moved",),
+            ask.MOVED,
             "inputs",
         ),
         Section(
@@ -38,18 +39,7 @@ DRIFT = Spec(
             "Left: the distribution before (grey) and since (blue). Right: quantile against quantile; "
             "points on the dotted diagonal mean unchanged, points on another straight line through "
             "zero mean that every value was multiplied by one constant.",
-            (
-                "data.unit_change",
-                "data.missing_values",
-                "data.default_fill",
-                "data.category_recode",
-                "data.corrupted_values",
-                "data.column_swap",
-                "data.timezone_shift",
-                "data.schema_change",
-                "data.keys",
-                "data.volume",
-            ),
+            (*ask.VALUES, *ask.ARRIVAL),
             "fault",
         ),
         Section(
@@ -74,7 +64,7 @@ DRIFT = Spec(
             "What does it do to the model?",
             "Share of positive decisions as served, and with each moved feature put back. The gap is "
             "what the movement does. A feature that moved without a gap is harmless.",
-            ("drift.harm", "model.measured_performance", "model.version"),
+            (*ask.HARM, *ask.QUALITY_ALL),
             "harm",
         ),
         Section(
@@ -83,30 +73,7 @@ DRIFT = Spec(
             "Changes in the order of time, the onset among them. Only what lies upstream of the "
             "broken column and came shortly before can have caused it; the rest is coincidence and "
             "listed as such.",
-            (
-                "changes.before_onset",
-                "pipeline.tasks",
-                "pipeline.late",
-                "logs.new_errors",
-                "latency.symptom",
-                "latency.traffic",
-                "latency.callee",
-                "latency.instances",
-                "latency.cache",
-                "latency.requests",
-                "latency.throttling",
-                "latency.model_time",
-                "latency.memory",
-                "latency.starts",
-                "resources.memory",
-                "resources.cpu",
-                "resources.gpu",
-                "resources.disk",
-                "resources.handles",
-                "resources.neighbour",
-                "resources.limits",
-                "resources.growth",
-            ),
+            (*ask.CHANGES, *ask.PIPELINE, *ask.SERVICE),
             "around",
         ),
     ),

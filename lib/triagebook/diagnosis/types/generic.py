@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from triagebook.core.models import IncidentType
 from triagebook.diagnosis.spec import TYPES, Section, Spec
+from triagebook.diagnosis.types import _checks as ask
 
 GENERIC = Spec(
     name=IncidentType.UNKNOWN,
@@ -20,7 +21,7 @@ GENERIC = Spec(
             "Blue is now, grey the same hours of the days before (middle 90 %). The red line is the onset, its band the "
             "interval; triangles are changes. A fault leaves the grey band at one moment; one point "
             "outside is chance.",
-            ("changes.abrupt",),
+            ask.OUTPUT,
             "symptom",
         ),
         Section(
@@ -36,7 +37,7 @@ GENERIC = Spec(
             "Did the pipeline run?",
             "Each row is a task, each bar a run: blue ran, red failed. What failed first, upstream of "
             "the others, is where to look.",
-            ("pipeline.tasks", "pipeline.late", "logs.new_errors"),
+            ask.PIPELINE,
             "tasks",
         ),
         Section(
@@ -44,54 +45,21 @@ GENERIC = Spec(
             "Is the data as it should be?",
             "Each bar is how far an input lies from the same hours of the reference, 0 to 1; the grey "
             "mark is how far the reference's own days lie apart (95 %).",
-            (
-                "data.schema_change",
-                "data.volume",
-                "data.keys",
-                "data.missing_values",
-                "drift.inputs_moved",
-                "data.unit_change",
-                "data.default_fill",
-                "data.category_recode",
-                "data.corrupted_values",
-                "data.column_swap",
-                "data.timezone_shift",
-                "drift.season",
-                "drift.mix",
-            ),
+            (*ask.ARRIVAL, *ask.MOVED, *ask.VALUES, *ask.WORLD),
             "inputs",
         ),
         Section(
             "model",
             "Is the model as good as before?",
             "Share of positive decisions as served, and with each moved feature put back.",
-            ("model.output_moved", "model.measured_performance", "model.version", "drift.harm"),
+            (*ask.QUALITY_ALL, *ask.HARM),
             "harm",
         ),
         Section(
             "service",
             "Is the service fast, and has it room?",
             "The series that moved farthest from the same hours of the days before (grey: middle 90 %).",
-            (
-                "latency.symptom",
-                "latency.traffic",
-                "latency.callee",
-                "latency.instances",
-                "latency.cache",
-                "latency.requests",
-                "latency.throttling",
-                "latency.model_time",
-                "latency.memory",
-                "latency.starts",
-                "resources.memory",
-                "resources.cpu",
-                "resources.gpu",
-                "resources.disk",
-                "resources.handles",
-                "resources.neighbour",
-                "resources.limits",
-                "resources.growth",
-            ),
+            ask.SERVICE,
             "series",
         ),
         Section(
@@ -99,7 +67,7 @@ GENERIC = Spec(
             "What else happened at the same time?",
             "Changes in the order of time, the onset among them. Only what lies upstream and came "
             "shortly before can have caused it.",
-            ("changes.before_onset",),
+            ask.CHANGES,
             "around",
         ),
     ),
