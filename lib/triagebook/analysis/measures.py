@@ -118,6 +118,7 @@ _TIME_UNITS = frozenset(
     }
 )
 
+_NO_REQUEST = frozenset({"gc", "garbage", "task", "job", "dag", "gpu", "cache", "disk", "pool"})
 _OUT = frozenset(
     {
         "client",
@@ -168,7 +169,10 @@ def measure_of(
     words = words_of(name)
     if words and words[-1] == "count" and len(words) > 1:
         # The count beside a sum of durations or sizes counts events: requests, not seconds.
-        words = [w for w in words[:-1] if w not in _DURATION | _TIME_UNITS | _SIZE] + ["count"]
+        counted = [w for w in words[:-1] if w not in _DURATION | _TIME_UNITS | _SIZE]
+        if len(counted) < len(words) - 1 and not set(counted) & _NO_REQUEST:
+            counted.append("request")
+        words = [*counted, "count"]
     has = frozenset(words)
     kind = _by_label(labels or {})
     # kube-state-metrics names the resource in a label, not in the metric.
@@ -298,7 +302,7 @@ def _host_pressure(has: frozenset[str], kind: str) -> str:
 def _cpu(has: frozenset[str], kind: str) -> str:
     if "throttle" in has:
         return "cpu_throttled"
-    if "cfs" in has and "period" in has:
+    if "period" in has and has & {"cfs", "cpu"}:
         return "cpu_periods"
     if "steal" in has and ("cpu" in has or "time" in has or has & {"share"}):
         return "cpu_steal"

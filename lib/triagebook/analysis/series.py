@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import pandas as pd
 
 Quantity = Literal[
     "latency", "traffic", "errors", "memory", "cpu", "disk", "gpu", "handles", "model", "other"
@@ -91,6 +92,8 @@ def unit_of(name: str, meta: dict[str, object] | None = None) -> str:
         # UCUM, as OpenTelemetry writes it, puts what is counted into braces: {cpu}, {request}.
         said = str(meta["unit"]).strip("{}")
         return _UNITS.get(said.lower(), said)
+    if name.endswith("count"):
+        return ""  # of events, whatever the events are measured in
     words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
     return next((_UNITS[word] for word in reversed(words) if word in _UNITS), "")
 
@@ -211,10 +214,12 @@ def _mean(
     unit: str,
 ) -> Iterable[Series]:
     """Sum over count between samples: the mean duration or size of the events in between."""
-    times, at_sum, at_count = np.intersect1d(total[0], events[0], return_indices=True)
+    times = events[0]
+    at_sum, near = _nearest(times, total[0])
+    times, at_sum, count = times[near], at_sum[near], events[1][near]
     if len(times) < 20:
         return
-    grown, seen = np.diff(total[1][at_sum]), np.diff(events[1][at_count])
+    grown, seen = np.diff(total[1][at_sum]), np.diff(count)
     good = (seen > 0) & (grown >= 0)  # neither idle nor just reset
     if good.sum() >= 20:
         yield Series(
@@ -225,6 +230,21 @@ def _mean(
             times[1:][good],
             grown[good] / seen[good],
         )
+
+
+def _nearest(times: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find for each time the nearest of others, and whether it is of the same scrape.
+
+    Parts of one metric may be stamped a moment apart; the same scrape is less than half a step away.
+    """
+    if not len(others):
+        return np.zeros(len(times), dtype=int), np.zeros(len(times), dtype=bool)
+    after = np.searchsorted(others, times).clip(0, len(others) - 1)
+    before = np.maximum(after - 1, 0)
+    place = np.where(np.abs(others[before] - times) <= np.abs(others[after] - times), before, after)
+    step = np.diff(times) if len(times) > 1 else np.array([2])
+    step = np.minimum(np.append(step, step[-1]), np.insert(step, 0, step[0]))
+    return place, np.abs(others[place] - times) < 0.45 * np.maximum(step, 1)
 
 
 def _labels(text: object) -> dict[str, str]:
@@ -265,18 +285,25 @@ def _quantiles(
     edges = np.array(sorted(buckets))
     if len(edges) < 3:
         return
-    shared = pd.DataFrame(
-        {
-            edge: pd.Series(buckets[edge][1], index=buckets[edge][0]).groupby(level=0).last()
-            for edge in edges
-        }
-    ).dropna()
+    times = buckets[edges[-1]][0]
+    if len(times) < 2:
+        return
+    kept = np.ones(len(times), dtype=bool)
+    columns = []
+    for edge in edges:
+        place, near = _nearest(times, buckets[edge][0])
+        columns.append(buckets[edge][1][place])
+        kept &= near
+    shared = np.column_stack(columns)[kept]
+    times = times[kept]
     if len(shared) < 20:
         return
-    counts = np.diff(shared.to_numpy(), axis=0)
-    counts = np.where(counts < 0, shared.to_numpy()[1:], counts)
+    counts = np.diff(shared, axis=0)
+    counts = np.where(counts < 0, shared[1:], counts)
+    # Buckets scraped a moment apart may seem to shrink from one edge to the next.
+    counts = np.maximum.accumulate(counts, axis=1)
     total = counts[:, -1]
-    times = shared.index.to_numpy()[1:]
+    times = times[1:]
     for share, tag in ((0.5, "p50"), (0.99, "p99")):
         target = share * total
         place = (counts < target[:, None]).sum(axis=1).clip(0, len(edges) - 1)

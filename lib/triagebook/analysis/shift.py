@@ -82,7 +82,11 @@ def scaled(values: np.ndarray, scale: float) -> np.ndarray:
 def scale_of(values: np.ndarray) -> float:
     """Return where the scale bends: a tenth of the usual size, so that usual values are logarithmic."""
     size = np.abs(values[values != 0])
-    return 0.1 * float(np.median(size)) if len(size) else 1.0
+    if not len(size):
+        return 1.0
+    # What is zero most of the time is judged by its usual peaks, not by its smallest sign of life.
+    often = len(size) >= 0.5 * len(values)
+    return 0.1 * float(np.median(size)) if often else float(np.quantile(size, 0.9))
 
 
 def shift(
@@ -110,27 +114,39 @@ def shift(
         return None
     new_t, new = _thin(new_t, new)
     old_t, old = _thin(old_t, old, 4 * _MAX_POINTS)
+    # The past is often kept at a coarser step: noise is compared at the coarser of the two.
+    step = max(float(np.median(np.diff(old_t))), float(np.median(np.diff(new_t))))
+    old_t, old = _coarse(old_t, old, step)
+    wide_t, wide = _coarse(new_t, new, step)
+    if len(old) < 20 or len(wide) < 3:
+        return None
     scale = scale_of(old) if (old != 0).any() else scale_of(new)
-    y_old, y_new = scaled(old, scale), scaled(new, scale)
-    usual = _Usual(old_t, y_old)
-    r_old, r_new = y_old - usual(old_t), y_new - usual(new_t)
+    usual = _Usual(old_t, scaled(old, scale))
+    r_old = scaled(old, scale) - usual(old_t)
     centre = float(np.median(r_old))
-    r_old, r_new = r_old - centre, r_new - centre
+    r_old = r_old - centre
+    r_new = scaled(new, scale) - usual(new_t) - centre
+    r_wide = scaled(wide, scale) - usual(wide_t) - centre
     spread = max(1.4826 * float(np.median(np.abs(r_old))), 0.5 * float(np.std(r_old)), _FLOOR)
-    z = np.clip(r_new / spread, -_CLIP, _CLIP)
+    z = np.clip(r_wide / spread, -_CLIP, _CLIP)
     found = max(((_heaviest(sign * z), sign) for sign in (1, -1)), key=lambda item: item[0][2])
     (low_i, high_i, weight), sign = found
     if weight <= 0:
         return None
     past = _past_weights(old_t, np.clip(r_old / spread, -_CLIP, _CLIP), end - start, sign)
     going_on = high_i >= len(z) - max(2, len(z) // 20)
-    segment_end = len(z) if going_on else high_i
-    first, early, late, shape = _onset(r_new[:segment_end] * sign, low_i, spread)
+    last = len(wide_t) - 1
+    segment_end = len(new_t)
+    if not going_on:
+        segment_end = int(np.searchsorted(new_t, wide_t[min(high_i, last)]))
+        segment_end = max(segment_end, 2)
+    guess = int(np.searchsorted(new_t, wide_t[min(low_i, last)]))
+    first, early, late, shape = _onset(r_new[:segment_end] * sign, guess, spread)
     first = min(first, segment_end - 1)
     seen = slice(first, segment_end)
     effect = float(np.mean(r_new[seen]))
     expected = usual(new_t[seen]) + centre
-    step = float(np.median(np.diff(new_t))) if len(new_t) > 1 else 0.0
+    step = float(np.median(np.diff(new_t)))
     return Shift(
         direction=sign,
         before=float(np.median(np.sinh(expected)) * scale),
@@ -146,6 +162,16 @@ def shift(
         shape=shape if going_on else "burst",
         going_on=going_on,
     )
+
+
+def _coarse(times: np.ndarray, values: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Average samples over steps; as they are where they are no finer than two thirds of one."""
+    if len(times) < 2 or float(np.median(np.diff(times))) > 0.67 * step:
+        return times, values
+    place = ((times - times[0]) // step).astype(np.int64)
+    bins, index, seen = np.unique(place, return_inverse=True, return_counts=True)
+    mean = np.bincount(index, values) / seen
+    return (times[0] + ((bins + 0.5) * step)).astype(np.int64), mean
 
 
 def _thin(
@@ -165,8 +191,8 @@ class _Usual:
         self.level = float(np.median(y))
         self.profile: np.ndarray | None = None
         self.weekend = 0.0
-        days = np.unique(times // DAY)
-        if len(days) < 2 or times[-1] - times[0] < 1.5 * DAY:
+        span = times[-1] - times[0]
+        if span < 0.9 * DAY:
             return
         hour = (times // HOUR % 24).astype(int)
         weekend = _is_weekend(times)
@@ -190,7 +216,12 @@ class _Usual:
             for m in (half, ~half)
         ]
         both = np.isfinite(two[0]) & np.isfinite(two[1])
-        if both.sum() >= 12 and np.std(two[0][both]) > 1e-9 and np.std(two[1][both]) > 1e-9:
+        if span < 1.9 * DAY:
+            # One day cannot be held against another: a shape far above its hours' noise is believed.
+            within = float(np.mean(np.abs(flat - profile[hour])))
+            if np.std(profile) > 1.5 * within:
+                self.profile = profile
+        elif both.sum() >= 12 and np.std(two[0][both]) > 1e-9 and np.std(two[1][both]) > 1e-9:
             agree = float(np.corrcoef(two[0][both], two[1][both])[0, 1])
             if agree >= 0.5:
                 self.profile = profile

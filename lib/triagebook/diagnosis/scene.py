@@ -78,6 +78,24 @@ class Scene:
                     todo.append(callee)
         return seen
 
+    @cached_property
+    def home(self) -> set[str]:
+        """Hosts that run something of the watched service or of what it reaches by calls."""
+        hosts = self.ctx.bundle.service.hosts
+        found = {
+            host
+            for one, host in hosts.items()
+            if (self.ctx.names.component_in(one) or one) in self.own
+        }
+        found |= {r.host for r in self.readings if r.host and r.component in self.own}
+        return found
+
+    def ours(self, reading: Reading) -> bool:
+        """Whether a reading is about the watched service, what it reaches by calls, or their hosts."""
+        if reading.component is not None:
+            return reading.component in self.own
+        return reading.host is None or reading.host in self.home or not self.home
+
     def service_locus(self, reading: Reading | None = None) -> str:
         """`service:NAME` of the component a reading is about; the watched service where it has none."""
         component = reading.component if reading is not None else None

@@ -145,7 +145,7 @@ def test_freshness_that_is_promised_is_held_to_the_second(freshness, stale, tmp_
 def test_what_was_not_seen_opens_no_hypothesis(weight):
     signal = Signal("data.stale", "table:t", weight, headline="h")
     unseen = Answer(locus="table:t", verdict="unknown", statement="x", signals=(signal,))
-    found, _ = rank([(unseen, type("F", (), {"id": "F01"})())], "s")
+    found, _ = rank([(unseen, type("F", (), {"id": "F01", "check": "data.volume"})())], "s")
     assert [h.cause for h in found] == ["none"]
 
 

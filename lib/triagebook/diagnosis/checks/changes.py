@@ -9,6 +9,8 @@ import pandas as pd
 
 from triagebook.core.words import clock, count, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.checks.pipeline import failure
+from triagebook.diagnosis.context import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,9 +25,23 @@ AFTER_S = 300.0
 
 
 def onset_of(ctx: Context) -> pd.Timestamp | None:
-    """Return when the strongest moved input began to move, if any did."""
+    """Return when the strongest moved input began to move; else the first failure, else the symptom."""
     starts = [c.since for c in ctx.roots if c.movement.beyond_natural and c.since is not None]
-    return starts[0] if starts else None
+    if starts:
+        return starts[0]
+    first = failure(ctx)
+    if first is not None and first.since is not None:
+        return first.since
+    return moment(ctx.scene.since) if ctx.scene.since is not None else None
+
+
+def _hurt(ctx: Context) -> set[str]:
+    """Name what broke, where no column did: the task that failed first, else the service that is slow."""
+    first = failure(ctx)
+    if first is not None:
+        return {first.run.task}
+    worse = {r.component for r in ctx.scene.symptoms if r.component}
+    return worse | ({ctx.scene.entry, ctx.scene.name} if ctx.scene.symptoms else set())
 
 
 def node_of(change: Change, nodes: set[str]) -> str | None:
@@ -79,6 +95,20 @@ def before_onset(ctx: Context) -> Iterable[Answer]:
         node = node_of(change, nodes)
         hit = [c for c in broken if node is not None and node in ctx.upstream_of({c.table})]
         close = -AFTER_S <= early <= WITHIN_S
+        if close and not broken and node is not None and node in ctx.upstream_of(_hurt(ctx)):
+            suspects.append((change, node))
+            yield Answer(
+                locus=service,
+                verdict="bad",
+                since=change.ts,
+                statement=f"{what} went live {clock(change.ts)}, {span(early)} before the onset; "
+                f"{node} lies upstream of what broke",
+                value=round(early),
+                unit="s before the onset",
+                threshold=WITHIN_S,
+                evidence=ctx.cite("changes"),
+            )
+            continue
         if close and hit:
             suspects.append((change, node))
             yield Answer(

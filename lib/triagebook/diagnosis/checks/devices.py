@@ -269,6 +269,12 @@ def _hours_to_full(ctx: Context, reading: Reading, found: Climb) -> float | None
     return max(hours[0], 0.0) if hours else None
 
 
+def _near_limit(ctx: Context, reading: Reading) -> bool:
+    """Whether the newest level is two thirds of its limit or more; False where no limit is known."""
+    limit = limit_of(ctx, reading, ("handles_limit", "connections_limit"))
+    return limit is not None and float(np.max(reading.series.values[-10:])) >= 0.67 * limit
+
+
 @check(
     "resources.handles",
     "Do open files or connections climb to their limit?",
@@ -278,7 +284,8 @@ def _hours_to_full(ctx: Context, reading: Reading, found: Climb) -> float | None
 def handles(ctx: Context) -> Iterable[Answer]:
     """Look for handles that climb whatever the load, and for messages of an exhausted pool."""
     scene = ctx.scene
-    seen = scene.of("handles_open", "connections_open", "connections_share", "threads")
+    kinds = ("handles_open", "connections_open", "connections_share", "threads")
+    seen = [r for r in scene.of(*kinds) if scene.ours(r)]
     lines = _trouble_lines(ctx)
     line = lines.get("resources.handle_leak")
     if not seen and line is None:
@@ -296,7 +303,13 @@ def handles(ctx: Context) -> Iterable[Answer]:
             and (reading.rose or found.share_gained >= 0.4)
         ):
             climbing.append((found.share_gained, reading, found))
-        elif moved is not None and reading.rose and moved.factor >= 1.5 * load and moved.going_on:
+        elif (
+            moved is not None
+            and reading.rose
+            and moved.factor >= 1.5 * load
+            and moved.going_on
+            and _near_limit(ctx, reading)
+        ):
             climbing.append((moved.factor - 1, reading, found))
     if not climbing and line is None:
         yield calm(

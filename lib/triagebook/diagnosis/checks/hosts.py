@@ -46,20 +46,27 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
     if not steal and not host_wide and not others:
         yield unseen(ctx, "What else runs on the hosts")
         return
-    stolen = scene.rose("cpu_steal", factor=1.5)
+    stolen = [r for r in scene.rose("cpu_steal", factor=1.5) if scene.ours(r)]
     own_up = [
         r
         for r in scene.rose("cpu_used", "cpu_share", factor=1.3)
-        if not is_host_wide(r) and (r.component is None or r.component in scene.own)
+        if not is_host_wide(r) and scene.ours(r) and r.component is not None
     ]
-    foreign = [r for r in others if r.rose and r.shift and r.shift.factor >= 1.5]
-    busy = [r for r in host_wide if r.rose and r.shift and r.shift.factor >= 1.3]
+    # Only what runs where we run can take from us.
+    foreign = [
+        r for r in others if r.rose and r.shift and r.shift.factor >= 1.5 and r.host in scene.home
+    ]
+    busy = [r for r in host_wide if r.rose and r.shift and r.shift.factor >= 1.3 and scene.ours(r)]
+    busy_hosts = {r.host for r in busy}
+    foreign = [r for r in foreign if r.host in busy_hosts] or ([] if busy else foreign)
+    foreign.sort(key=lambda r: (-_gain(r), r.title))
+    ours_there = {r.host for r in own_up if r.shift and r.shift.factor >= 1.5}
     if stolen:
-        reading, weight = stolen[0], 3.6
-    elif foreign and busy and not own_up:
-        reading, weight = foreign[0], 2.8
+        reading, weight = stolen[0], 3.2
+    elif foreign and foreign[0].host not in ours_there:
+        reading, weight = foreign[0], 2.6 if foreign[0].host in busy_hosts else 1.2
     elif busy and not own_up and scene.of("cpu_used", "cpu_share"):
-        reading, weight = busy[0], 1.2
+        reading, weight = busy[0], 0.6
     else:
         yield calm(
             ctx,
@@ -67,6 +74,8 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
             (Signal("resources.noisy_neighbour", "*", -3.0),),
         )
         return
+    felt = bool(scene.symptoms) or scene.alerted == "cpu"
+    weight -= 0.0 if felt else 1.5
     host = scene.host_of(reading)
     if host == "unknown" and busy:
         host = scene.host_of(busy[0])
@@ -170,6 +179,11 @@ def limits(ctx: Context) -> Iterable[Answer]:
             Signal("none", "*", -1.5),
         ),
     )
+
+
+def _gain(reading: Reading) -> float:
+    moved = reading.shift
+    return moved.after - moved.before if moved is not None else 0.0
 
 
 def _stepped_down(ctx: Context, reading: Reading) -> bool:

@@ -84,7 +84,7 @@ def memory(ctx: Context) -> Iterable[Answer]:
     """Tell a leak (a steady climb since a start) from a step at a change, and both from load."""
     scene = ctx.scene
     seen = [r for r in scene.of("memory_used", "memory_share") if not is_host_wide(r)]
-    seen = seen or scene.of("memory_used", "memory_share")
+    seen = [r for r in seen or scene.of("memory_used", "memory_share") if _concerns(ctx, r)]
     if not seen:
         yield unseen(ctx, "The use of memory")
         return
@@ -201,7 +201,7 @@ def cpu(ctx: Context) -> Iterable[Answer]:
         return
     up = scene.rose("cpu_used", "cpu_share", factor=1.3)
     load = load_factor(ctx)
-    up = [r for r in up if r.shift and r.shift.factor >= 1.2 * load]
+    up = [r for r in up if r.shift and r.shift.factor >= 1.2 * load and _concerns(ctx, r)]
     if not up:
         yield calm(
             ctx,
@@ -254,6 +254,12 @@ def cpu(ctx: Context) -> Iterable[Answer]:
                 Signal("none", "*", -1.2),
             ),
         )
+
+
+def _concerns(ctx: Context, reading: Reading) -> bool:
+    """Whether it is ours, or what the alert names: a busy crawler elsewhere explains nothing here."""
+    named = set(ctx.bundle.alert.labels.values())
+    return ctx.scene.ours(reading) or bool({reading.component, reading.instance} & named)
 
 
 def _top(members: list[Reading]) -> float:
