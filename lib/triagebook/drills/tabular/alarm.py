@@ -44,7 +44,7 @@ _ENOUGH = 6
 @dataclass
 class _Candidate:
     series: Series
-    values: NDArray[np.float64]
+    watched: NDArray[np.float64]
     sign: float
     usual: float
     limit: float
@@ -112,7 +112,7 @@ def raise_alert(stage: Stage, series: list[Series], naming: Naming) -> Alert:
 
 
 def _judge(one: Series, sign: int, split: pd.Timestamp, since: pd.Timestamp) -> list[_Candidate]:
-    values = _increase(one) if one.word == "failures" else one.values
+    values = _increase(one) if one.word == "failures" else one.points
     good = ~np.isnan(values)
     before, after = values[good & (one.ts < split)], values[good & (one.ts >= since)]
     if len(before) < _ENOUGH or not len(after):
@@ -133,12 +133,12 @@ def _judge(one: Series, sign: int, split: pd.Timestamp, since: pd.Timestamp) -> 
 
 def _increase(one: Series) -> NDArray[np.float64]:
     """Return how much a counter grew over three hours; a reset counts from zero."""
-    filled = pd.Series(one.values).ffill().fillna(0).to_numpy()
+    filled = pd.Series(one.points).ffill().fillna(0).to_numpy()
     grown = np.diff(filled, prepend=filled[:1])
     grown = np.where(grown < 0, filled, grown)
     total = np.cumsum(grown)
     start = one.ts.searchsorted(one.ts - 3 * HOUR)
-    return total - total[start]
+    return np.asarray(total - total[start], dtype="float64")
 
 
 def _rule(best: _Candidate, since: pd.Timestamp) -> tuple[float, pd.Timestamp, float, bool]:
@@ -149,10 +149,10 @@ def _rule(best: _Candidate, since: pd.Timestamp) -> tuple[float, pd.Timestamp, f
     threshold = _round(edge + 0.45 * (best.worst - edge))
     if sign * (best.worst - threshold) <= 0:
         threshold = edge + 0.45 * (best.worst - edge)
-    broken = np.flatnonzero((sign * best.values > sign * threshold) & (one.ts >= since))
+    broken = np.flatnonzero((sign * best.watched > sign * threshold) & (one.ts >= since))
     at, last = int(broken[0]), int(broken[-1])
-    known = np.flatnonzero(~np.isnan(best.values))
-    return threshold, one.ts[at], float(best.values[last]), last == int(known[-1])
+    known = np.flatnonzero(~np.isnan(best.watched))
+    return threshold, one.ts[at], float(best.watched[last]), last == int(known[-1])
 
 
 def _round(value: float) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from triagebook.drills.tabular import words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
 
@@ -223,7 +223,7 @@ def _tables(rng: np.random.Generator, fill: Mapping[str, str]) -> dict[str, str]
     }
 
 
-def _case(rng: np.random.Generator):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a small closure
+def _case(rng: np.random.Generator) -> Callable[[str], str]:
     """Return how this company writes a column: snake_case, camelCase or UPPER."""
     style = _one(rng, ("snake", "snake", "snake", "camel", "upper"))
 

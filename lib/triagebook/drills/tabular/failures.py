@@ -79,10 +79,12 @@ def _spark(failure: Failure, task: str, company: Company, rng: np.random.Generat
         return [
             (
                 "WARN",
-                f"TaskSetManager: Lost task {number % 8}.0 in stage {stage}.0 (TID {number}) ({host} "
-                f"executor 2): ExecutorLostFailure (executor 2 exited caused by one of the running "
-                f"tasks) Reason: Container killed by YARN for exceeding physical memory limits. 8.1 GB "
-                f"of 8 GB physical memory used. Exit code is 137",
+                (
+                    f"TaskSetManager: Lost task {number % 8}.0 in stage {stage}.0 (TID {number}) ({host} "
+                    f"executor 2): ExecutorLostFailure (executor 2 exited caused by one of the running "
+                    f"tasks) Reason: Container killed by YARN for exceeding physical memory limits. 8.1 GB "
+                    f"of 8 GB physical memory used. Exit code is 137"
+                ),
                 {"executor": 2},
             ),
             ("ERROR", f"ApplicationMaster: User class threw exception: {failure.short}", {}),
@@ -95,10 +97,12 @@ def _spark(failure: Failure, task: str, company: Company, rng: np.random.Generat
         ),
         (
             "ERROR",
-            f"org.apache.spark.SparkException: Job aborted due to stage failure: Task {number % 8} in "
-            f"stage {stage}.0 failed 4 times, most recent failure: Lost task {number % 8}.3 in stage "
-            f"{stage}.0 (TID {number}) ({host} executor 1): org.apache.spark.api.python.PythonException: "
-            f"{_traceback(failure)}",
+            (
+                f"org.apache.spark.SparkException: Job aborted due to stage failure: Task {number % 8} in "
+                f"stage {stage}.0 failed 4 times, most recent failure: Lost task {number % 8}.3 in stage "
+                f"{stage}.0 (TID {number}) ({host} executor 1): org.apache.spark.api.python.PythonException: "
+                f"{_traceback(failure)}"
+            ),
             {"stage": stage},
         ),
     ]
@@ -141,8 +145,10 @@ def _kubernetes(
         ("ERROR", f"{pod}: {_traceback(failure)}", {"pod": pod}),
         (
             "WARN",
-            f"BackOff: container {task} in pod {pod} terminated with exit code {failure.exit_code} "
-            f"({failure.reason or 'Error'})",
+            (
+                f"BackOff: container {task} in pod {pod} terminated with exit code {failure.exit_code} "
+                f"({failure.reason or 'Error'})"
+            ),
             about,
         ),
     ]

@@ -7,7 +7,7 @@ moves a number by about its own spread, doubles or triples a segment, adds half 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ _CANDIDATES = 5
 
 def tilt(
     stage: Stage,
-    strength: NDArray[np.float64],
+    strength: NDArray[np.floating[Any]],
     pull: Callable[[pd.DataFrame], NDArray[np.float64]],
 ) -> None:
     """Replace rows by like ones, chosen of five with odds exp(strength × pull).
@@ -51,7 +51,7 @@ def tilt(
     chosen = np.argmax(pulls + rng.gumbel(size=pulls.shape), axis=1)
     kept = rows.iloc[np.arange(len(at)) * _CANDIDATES + chosen]
     kept = kept.assign(**{company.key: stage.main[company.key].iloc[at].to_numpy()})
-    stage.main = pd.concat([stage.main.drop(index=at), kept]).sort_values(
+    stage.main = pd.concat([stage.main.drop(index=stage.main.index[at]), kept]).sort_values(
         company.ts, ignore_index=True, kind="stable"
     )
 
@@ -95,7 +95,7 @@ def population_shift(stage: Stage, fault: Fault) -> None:
         shares = stage.main[column.name].value_counts(normalize=True).sort_index()
         value = str((shares - 0.12).abs().idxmin())
         strength = setting.strength(fault, stage.main[stage.company.ts]) * 1.7 * fault.size
-        tilt(stage, strength, lambda rows: (rows[column.name] == value).to_numpy(dtype="float64"))
+        tilt(stage, strength, lambda rows: np.where(rows[column.name] == value, 1.0, 0.0))
         stage.answer(fault.cause, f"segment:{column.name}={value}", onset=setting.at(fault.onset_h))
 
     stage.on("world", deed)

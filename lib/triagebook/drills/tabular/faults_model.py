@@ -77,17 +77,14 @@ def bad_version(stage: Stage, fault: Fault) -> None:
 
 
 def turn(
-    stage: Stage,
-    rows: NDArray[np.bool_],
-    rng: np.random.Generator,
-    frame: pd.DataFrame,
-    column: str,
+    rows: NDArray[np.bool_], rng: np.random.Generator, frame: pd.DataFrame, column: str
 ) -> None:
     """Let the outcomes of some rows follow nothing: exchanged among rows of about the same time."""
     at = np.flatnonzero(rows)
+    values = frame[column].to_numpy(copy=True)
     for chunk in np.array_split(at, max(1, len(at) // 200)):
-        values = frame[column].to_numpy()[rng.permutation(chunk)]
-        frame.iloc[chunk, frame.columns.get_loc(column)] = values
+        values[chunk] = values[rng.permutation(chunk)]
+    frame[column] = values
 
 
 @plants("model.concept_drift")
@@ -100,22 +97,21 @@ def concept_drift(stage: Stage, fault: Fault) -> None:
     onset = setting.at(fault.onset_h)
     rises = bool(rng.random() < 0.5)
     everywhere = fault.target in ("*", "")
-    name, value = ("", None) if everywhere else segment(stage, fault)
+    named = None if everywhere else segment(stage, fault)
     most = min(0.6 * fault.size, 1.0)
 
     def deed() -> None:
         main = stage.main
         rows = rng.random(len(main)) < most * setting.strength(fault, main[company.ts])
-        if everywhere:
-            locus = "segment:*"
-        else:
-            slice_ = value()  # type: ignore[misc] - only where there is a segment
+        locus = "segment:*"
+        if named is not None:
+            name, slice_ = named[0], named[1]()
             rows &= (main[name] == slice_).to_numpy()
             locus = f"segment:{name}={slice_}"
         if rises:
             main.loc[rows & (rng.random(len(main)) < 0.7), Y] = 1
         else:
-            turn(stage, rows, rng, main, Y)
+            turn(rows, rng, main, Y)
         stage.answer(fault.cause, locus, onset=onset)
 
     stage.on("world", deed)
@@ -220,7 +216,6 @@ def stale(stage: Stage, fault: Fault) -> None:
         main = stage.main
         age = ((main[company.ts] - since) / (setting.now - since)).to_numpy()
         turn(
-            stage,
             rng.random(len(main)) < np.clip(age, 0, 1) * min(0.7 * fault.size, 0.95),
             rng,
             main,

@@ -14,6 +14,7 @@ from triagebook.drills.tabular.stage import Line, RunEdit
 
 if TYPE_CHECKING:
     from triagebook.drills.scenario import Herring
+    from triagebook.drills.tabular.failures import Said
     from triagebook.drills.tabular.stage import Stage
 
 
@@ -56,7 +57,7 @@ def retry(stage: Stage, herring: Herring) -> None:
     task = herring.target or "ingest"
     feed = company.dependency["feed"]
     error = f"ReadTimeout: {feed} did not answer in 30 s"
-    said = [("WARN", f"{feed} did not answer in 30 s, trying again", {})]
+    said: list[Said] = [("WARN", f"{feed} did not answer in 30 s, trying again", {})]
     stage.edits.append(
         RunEdit(
             task, onset, "retried", until=onset + stage.setting.batch * max(1, round(herring.size)),

@@ -47,13 +47,15 @@ def logs(stage: Stage, runs: Runs) -> pd.DataFrame:
 
 
 def _run_lines(stage: Stage, run: Run) -> list[tuple[Any, ...]]:
-    company, rng = stage.company, stage.rng
+    company, rng, start = stage.company, stage.rng, run.start
+    if start is None:
+        return []
     name = task_name(stage, run.task)
-    took = run.took_s if run.end is not None else (stage.setting.now - run.start).total_seconds()
+    took = run.took_s if run.end is not None else (stage.setting.now - start).total_seconds()
     quiet = stage.facts.get("quiet", {})
     table = {"ingest": "main", "load_side": "side"}.get(run.task, "main")
     rows = 0 if table in quiet and run.due > quiet[table] else run.rows
-    version = next((m.version for since, m in reversed(stage.models) if run.start >= since), "")
+    version = next((m.version for since, m in reversed(stage.models) if start >= since), "")
     about = {
         "rows": rows, "took": took, "feed": company.dependency["feed"], "v": 3,
         "warehouse": company.dependency["warehouse"], "day": f"{run.due:%Y-%m-%d}", "version": version,
@@ -78,7 +80,7 @@ def _run_lines(stage: Stage, run: Run) -> list[tuple[Any, ...]]:
         said += [(0.97, severity, message, more) for severity, message, more in run.edit.lines()]
     return [
         (
-            run.start + pd.Timedelta(seconds=took * part),
+            start + pd.Timedelta(seconds=took * part),
             severity, name, _styled(company.log_style, name, message),
             as_text({**attributes, **more}),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,13 +29,13 @@ class Series:
     kind: str
     entity: str
     ts: pd.DatetimeIndex
-    values: NDArray[np.float64]
+    points: NDArray[Any]
     extra: dict[str, str] = field(default_factory=dict)
 
 
 def watch(stage: Stage) -> list[Series]:
     """Return all that the monitors saw."""
-    company, setting = stage.company, stage.setting
+    setting = stage.setting
     grid = pd.date_range(
         setting.start.ceil(setting.batch), setting.now, freq=setting.batch, inclusive="left"
     )
@@ -49,10 +49,10 @@ def watch(stage: Stage) -> list[Series]:
 def _slots(
     grid: pd.DatetimeIndex, ts: pd.Series[pd.Timestamp], batch: pd.Timedelta
 ) -> NDArray[np.int64]:
-    return ((ts - grid[0]) // batch).to_numpy()
+    return np.asarray((ts - grid[0]) // batch, dtype="int64")
 
 
-def _rolling(values: NDArray[np.float64], over: int) -> NDArray[np.float64]:
+def _rolling(values: NDArray[Any], over: int) -> NDArray[np.float64]:
     """Return sums over the last `over` rows, along the first axis."""
     total = np.cumsum(values, axis=0, dtype="float64")
     total[over:] -= total[:-over].copy()
@@ -157,14 +157,14 @@ def _quality(stage: Stage) -> list[Series]:
     span = max(24 * HOUR, step)
     grid = pd.date_range((setting.start + span).ceil(step), setting.now, freq=step)
     if len(grid) and setting.now - grid[-1] > HOUR:
-        grid = grid.append(pd.DatetimeIndex([setting.now - pd.Timedelta(minutes=5)]))
+        grid = pd.DatetimeIndex([*grid, setting.now - pd.Timedelta(minutes=5)])
     arrived = known[company.labelled]
     low = arrived.searchsorted(grid - span)
     high = arrived.searchsorted(grid)
     score = known[company.score].to_numpy(dtype="float64")
     label = known[company.label].to_numpy(dtype="float64")
     decision = known[company.decision].to_numpy(dtype="float64")
-    lag = ((arrived - known[company.predicted]) / HOUR).to_numpy(dtype="float64")
+    lag = (arrived - known[company.predicted]).dt.total_seconds().to_numpy(dtype="float64") / 3600
     p = np.clip(score, 0.01, 0.99)
     loss = -(label * np.log(p) + (1 - label) * np.log(1 - p))
     words = ("quality", "accuracy", "logloss", "base_rate", "label_lag", "labels")

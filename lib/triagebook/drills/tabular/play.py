@@ -101,7 +101,7 @@ def _perform(
     naming = draw_naming(stage.company, rng)
     series = [*watch(stage), *telemetry(stage, runs)]
     for one in series:
-        naming.add(one.word, one.kind, one.entity, one.ts, one.values, **one.extra)
+        naming.add(one.word, one.kind, one.entity, one.ts, one.points, **one.extra)
     metrics = naming.frame()
     setting = stage.setting
     start, split, now = (
@@ -212,9 +212,7 @@ def _ledger(
                 id=f"L{number:02d}",
                 source=source,
                 kind=kind,
-                query=f"select * from {source.partition(':')[2].partition('/')[0]}"
-                if kind == "tables"
-                else None,
+                query=f"rows of {source.partition(':')[2]}" if kind == "tables" else None,
                 window=window,
                 status="unavailable" if gone else "ok" if rows else "empty",
                 rows=None if gone else rows,

@@ -97,9 +97,11 @@ class Simulator:
     def edit_for(self, task: str, due: pd.Timestamp) -> RunEdit | None:
         """Return the edit that hits a run, if one does."""
         for edit in self.stage.edits:
-            if edit.task == task and due >= edit.since and (edit.until is None or due < edit.until):
-                if edit.share >= 1 or self.rng.random() < edit.share:
-                    return edit
+            on = (
+                edit.task == task and due >= edit.since and (edit.until is None or due < edit.until)
+            )
+            if on and (edit.share >= 1 or self.rng.random() < edit.share):
+                return edit
         return None
 
     def chain(
@@ -107,7 +109,8 @@ class Simulator:
     ) -> dict[str, Run]:
         """Run tasks one after another; after one that failed the rest never start."""
         done: dict[str, Run] = {}
-        names, broken, before = self.stage.company, False, ()
+        names, broken = self.stage.company, False
+        before: tuple[str, ...] = ()
         for task in tasks:
             edit = self.edit_for(task, due)
             took = (

@@ -54,7 +54,8 @@ class Setting:
 
     def done(self, ts: pd.Series[Any]) -> pd.Series[Any]:
         """Return when the batch that serves each row is due: the end of the batch it falls in."""
-        return ts.dt.floor(self.batch) + self.batch
+        due: pd.Series[Any] = ts.dt.floor(self.batch) + self.batch
+        return due
 
     def strength(self, fault: Fault, ts: pd.Series[Any]) -> NDArray[np.float64]:
         """Return how much of a fault is there at each time: 0 before the onset, 1 after the ramp."""

@@ -95,9 +95,9 @@ class Stage:
     setting: Setting
     company: Company
     rng: np.random.Generator
-    material: Material
-    main: pd.DataFrame
-    side: pd.DataFrame
+    material: Material = field(init=False)
+    main: pd.DataFrame = field(init=False)
+    side: pd.DataFrame = field(init=False)
     features: pd.DataFrame = field(default_factory=pd.DataFrame)
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     labels: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -115,6 +115,10 @@ class Stage:
     deeds: dict[str, list[Callable[[], None]]] = field(default_factory=lambda: defaultdict(list))
     outputs: list[Callable[[str, str, pd.DataFrame], pd.DataFrame]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def fill(self, material: Material) -> None:
+        """Bring the world's rows on."""
+        self.material, self.main, self.side = material, material.main, material.side
 
     def on(self, phase: Phase, deed: Callable[[], None]) -> None:
         """Keep a deed for a phase."""

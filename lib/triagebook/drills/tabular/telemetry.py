@@ -36,7 +36,7 @@ def telemetry(stage: Stage, runs: Runs) -> list[Series]:
 def _lossy(stage: Stage, series: Series) -> Series:
     """Lose a few points one by one, now and then an hour of them, and the last where it is late."""
     rng = stage.rng
-    values = series.values.astype("float64", copy=True)
+    values = series.points.astype("float64", copy=True)
     if len(values) > 50:
         values[rng.random(len(values)) < 0.003] = np.nan
         if rng.random() < 0.3:
@@ -44,7 +44,7 @@ def _lossy(stage: Stage, series: Series) -> Series:
             values[start : start + int(rng.integers(3, 8))] = np.nan
         if rng.random() < 0.1:
             values[-1] = np.nan
-    series.values = values
+    series.points = values
     return series
 
 
@@ -69,7 +69,8 @@ def _tasks(stage: Stage, runs: Runs, grid: pd.DatetimeIndex) -> list[Series]:
         order = np.argsort(moments.asi8, kind="stable")
         took = np.array([run.took_s for run in ended])[order]
         found.append(Series("duration", "task", name, moments[order], took, dict(where)))
-        failed = np.sort([run.end.timestamp() for run in ended if run.state == "failed"])  # type: ignore[union-attr] - ended
+        ends = moments.as_unit("us").asi8 / 1e6
+        failed = np.sort(ends[[run.state == "failed" for run in ended]])
         total = np.searchsorted(failed, seconds, side="right").astype("float64")
         total += float(stage.rng.integers(0, 9))
         if stage.rng.random() < 0.5:
@@ -209,7 +210,7 @@ def _task_memory(stage: Stage, runs: Runs, grid: pd.DatetimeIndex) -> list[Serie
 
 
 def _dependencies(stage: Stage, grid: pd.DatetimeIndex) -> list[Series]:
-    """Calls and failed calls to each dependency, as counters."""
+    """Count calls and failed calls to each dependency."""
     company, rng = stage.company, stage.rng
     down, onset, _ = stage.facts.get("down", ("", None, ""))
     found = []
@@ -238,7 +239,7 @@ def _counter(increments: NDArray[np.float64], rng: np.random.Generator) -> NDArr
 
 
 def _neighbour(stage: Stage, grid: pd.DatetimeIndex) -> list[Series]:
-    """A web page beside it all, with traffic and latency of its own."""
+    """Watch a web page beside it all, with traffic and latency of its own."""
     rng, name = stage.rng, stage.company.neighbour
     rate = (30 + 200 * _wave(grid, 15)) * rng.lognormal(0, 0.12, len(grid))
     slow = 0.12 * (1 + 0.3 * _wave(grid, 15)) * rng.lognormal(0, 0.2, len(grid))

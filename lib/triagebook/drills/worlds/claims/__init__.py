@@ -55,19 +55,14 @@ def set_up(scenario: Scenario, rng: np.random.Generator) -> Stage:
         weekday=int(rng.choice([5, 6])) if seasonal else None,
         reference_days=35 if "monthly" in kinds_ else 28,
     )  # fmt: skip
-    stage = Stage(
-        scenario, setting, company, rng, Material(*[None] * 4), None, None,  # type: ignore[list-item,arg-type]
-    )  # fmt: skip
+    stage = Stage(scenario, setting, company, rng)
     plant_all(stage)
     source = Simulated(company, setting, rng)
     a_day = float(rng.choice([260, 360, 500, 700, 900]))
     times = arrivals(setting, a_day, rng, stage.facts.get("busier"))
     past = replace(setting, start=setting.start - 40 * DAY, now=setting.start)
     before = arrivals(past, _TRAIN_ROWS / 40, rng)
-    stage.material = Material(
-        source.rows(before, rng), source.rows(times, rng), source.side(), source
-    )
-    stage.main, stage.side = stage.material.main, stage.material.side
+    stage.fill(Material(source.rows(before, rng), source.rows(times, rng), source.side(), source))
     return stage
 
 
