@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,11 @@ class CallGraph:
 
 
 def own_share(
-    graph: CallGraph, amounts: Mapping[str, float], believed: Mapping[str, float]
+    graph: CallGraph,
+    amounts: Mapping[str, float],
+    believed: Mapping[str, float] | None = None,
+    *,
+    combine: Callable[[Iterable[float]], float] = sum,
 ) -> dict[str, float]:
     """Return what is left of each node's trouble after that of its callees is taken off.
 
@@ -66,8 +70,11 @@ def own_share(
     graph : CallGraph
     amounts : dict of str to float
         Trouble in one unit that adds up along calls: seconds spent, requests failed, or a score.
-    believed : dict of str to float
-        How far a node's trouble is real, [0, 1]; only that part is taken off its callers.
+    believed : dict of str to float or None
+        How far a node's trouble is real, [0, 1]; only that part is taken off its callers. None: all.
+    combine : function
+        How the callees' trouble adds up: `sum` for seconds and requests; `max` for scores, which many
+        slightly unusual callees do not add up to an explanation of.
 
     Returns
     -------
@@ -77,11 +84,16 @@ def own_share(
     """
     own = {}
     for node, amount in amounts.items():
-        excuses = sum(
-            amounts[callee] * believed.get(callee, 0.0)
-            for callee in sorted(graph.callees.get(node, ()))
-            if amounts.get(callee, 0.0) > 0
-            and not (node in graph.callees.get(callee, ()) and amounts[callee] < amount)
+        excuses = combine(
+            [
+                0.0,
+                *(
+                    amounts[callee] * (1.0 if believed is None else believed.get(callee, 0.0))
+                    for callee in sorted(graph.callees.get(node, ()))
+                    if amounts.get(callee, 0.0) > 0
+                    and not (node in graph.callees.get(callee, ()) and amounts[callee] < amount)
+                ),
+            ]
         )
         own[node] = max(amount - excuses, 0.0)
     return own

@@ -228,7 +228,7 @@ def _side_evidence(
         if found and found[1] >= threshold:
             share = found[1] / (found[1] + 2 * threshold)
             scores[reading.node] = max(scores.get(reading.node, 0.0), share)
-    return own_share(graph, scores, dict.fromkeys(scores, 1.0))
+    return own_share(graph, scores, combine=max)
 
 
 def _troubled(reading: Reading, traffic: Reading | None) -> tuple[np.ndarray, np.ndarray, float]:
