@@ -25,12 +25,12 @@ class Surprise:
 
     Attributes
     ----------
-    values, nulls : float
+    others, nulls : float
         Largest standardised difference of the channels of its values, and of its nulls, over the level
         that the largest of the whole table exceeds with probability `ALPHA`; 1 and more is more than chance.
     """
 
-    values: float
+    others: float
     nulls: float
 
 
@@ -94,11 +94,11 @@ def surprises(
         even.append(steady)
     level = _level(np.array(drawn, dtype=np.float32), n / (n + m), ALPHA / max(tables, 1), rng)
     out: list[Surprise | None] = []
-    for own, which, steady in zip(gaps, null_channel, even, strict=True):
+    for gap, which, steady in zip(gaps, null_channel, even, strict=True):
         if not steady:
             out.append(None)
             continue
-        ratio = own / level
+        ratio = gap / level
         out.append(Surprise(float(np.delete(ratio, which).max(initial=0.0)), float(ratio[which])))
     return out
 

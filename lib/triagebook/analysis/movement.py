@@ -9,6 +9,7 @@ one another in the reference (`natural`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,7 +100,7 @@ class Movement:
 
     @property
     def _surprise(self) -> float:
-        return self.surprise.values if self.surprise is not None else 0.0
+        return self.surprise.others if self.surprise is not None else 0.0
 
     @property
     def null_gap(self) -> float:
@@ -293,7 +294,7 @@ def table_movements(
         blocks = row_blocks(len(kept), len(kept))
     elif rows is not None:
         cuts = np.cumsum([0, *(len(block) for block in blocks)])
-        blocks = [np.arange(low, high) for low, high in zip(cuts, cuts[1:], strict=False)]
+        blocks = [np.arange(low, high) for low, high in pairwise(cuts)]
     channels = [_channels(one.coder, one.reference) for one in coded]
     found = surprises(
         channels,

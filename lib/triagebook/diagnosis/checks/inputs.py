@@ -91,7 +91,8 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
     for column in moved[:12]:
         m = column.movement
         yield Answer(
-            locus=column.locus,
+            # That a column moved is no fault of it; faults name the column.
+            locus=f"feature:{column.name}",
             verdict="bad",
             statement=(
                 f"{column.table}.{column.name} {_times(column)} as it does anyway: {how_far(column)}"
