@@ -9,6 +9,7 @@ one another in the reference (`natural`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from triagebook.analysis.blocks import (
     row_blocks,
     same_hours,
 )
+from triagebook.analysis.chance import Surprise, surprises
 from triagebook.analysis.columns import Kind, as_numbers
 from triagebook.analysis.distance import Coder, coarse, noise_floor, psi, share_noise
 from triagebook.analysis.onset import Split, split_by_likelihood, split_by_mean
@@ -35,6 +37,10 @@ UNTIMED = np.empty(0, dtype=np.int64)
 """The times of rows that have none."""
 _MIN_EFFECT = 0.05
 """Distances below this are no movement worth a person's time, however many rows show them."""
+_MIN_SURE_EFFECT = 0.03
+"""The same where the rows of the reference show no natural movement at all."""
+_BEYOND = 1.25
+"""So many times its natural movement, and a column moved beyond it."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,19 @@ class Movement:
     split: Split | None
     jump: float = 0.0
     null_natural: float = 0.0
+    surprise: Surprise | None = None
+    """How far beyond chance, where the rows of both windows could be exchanged; None where not."""
 
     @property
     def distance_moved(self) -> bool:
         """Whether the distance is larger than sampling gives, and large enough to matter."""
-        return self.effect >= max(self.noise, _MIN_EFFECT)
+        if self.effect >= max(self.noise, _MIN_EFFECT):
+            return True
+        return self._surprise >= 1 and self.effect >= _MIN_SURE_EFFECT
+
+    @property
+    def _surprise(self) -> float:
+        return self.surprise.others if self.surprise is not None else 0.0
 
     @property
     def null_gap(self) -> float:
@@ -99,7 +113,8 @@ class Movement:
         share = (self.null_current + self.null_reference) / 2
         rows = 1 / max(self.rows_current, 1) + 1 / max(self.rows_reference, 1)
         chance = 3.3 * float(np.sqrt(share * (1 - share) * rows))
-        return abs(self.null_gap) / max(self.null_natural, chance, 0.008)
+        sure = self.surprise.nulls if self.surprise is not None else 0.0
+        return max(abs(self.null_gap) / max(self.null_natural, chance, 0.008), _BEYOND * sure)
 
     @property
     def moved(self) -> bool:
@@ -108,8 +123,12 @@ class Movement:
 
     @property
     def ratio(self) -> float:
-        """Effect over the natural movement (or the noise, where no block could be compared)."""
-        return self.effect / max(self.natural, self.noise, 0.01)
+        """Effect over the natural movement (or the noise, where no block could be compared).
+
+        Where rows can be exchanged, the same scale by the sharper test: 1.25 is the level of chance.
+        """
+        sure = self._surprise if self.effect >= _MIN_SURE_EFFECT else 0.0
+        return max(self.effect / max(self.natural, self.noise, 0.01), _BEYOND * sure)
 
     @property
     def strength(self) -> float:
@@ -126,9 +145,9 @@ class Movement:
     @property
     def beyond_natural(self) -> bool:
         """Whether it moved, stepped or went null clearly farther than the reference's own days do."""
-        if abs(self.null_gap) >= 0.01 and self.null_ratio >= 1.25:
+        if abs(self.null_gap) >= 0.01 and self.null_ratio >= _BEYOND:
             return True
-        return self.distance_moved and (self.ratio >= 1.25 or self.jump >= 2.5)
+        return self.distance_moved and (self.ratio >= _BEYOND or self.jump >= 2.5)
 
 
 def movement(
@@ -140,6 +159,8 @@ def movement(
     reference_times: np.ndarray = UNTIMED,
     current_times: np.ndarray = UNTIMED,
     columns: int = 1,
+    coded: Coded | None = None,
+    surprise: Surprise | None = None,
 ) -> Movement:
     """Measure one column's movement.
 
@@ -151,13 +172,17 @@ def movement(
         The rows' times, or empty. Without them blocks are consecutive rows and there is no split.
     columns : int
         How many columns are looked at together; shares out the probability of a false alarm.
+    coded : Coded or None
+        The column's bins, where they are known already.
+    surprise : Surprise or None
+        What a test of the whole table said of it.
 
     Returns
     -------
     Movement
     """
-    coder = Coder(kind, reference)
-    ref_codes, cur_codes = coder.codes(reference), coder.codes(current)
+    coded = coded or Coded.of(kind, reference, current)
+    coder, ref_codes, cur_codes = coded.coder, coded.reference, coded.current
     timed = len(reference_times) > 0 and len(current_times) > 20
     split = None
     if timed:
@@ -212,7 +237,87 @@ def movement(
         if split is not None and numbers
         else 0.0,
         null_natural=null_natural,
+        surprise=surprise,
     )
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column's bins in both windows."""
+
+    coder: Coder
+    reference: np.ndarray
+    current: np.ndarray
+
+    @classmethod
+    def of(cls, kind: Kind, reference: pd.Series, current: pd.Series) -> Coded:
+        """Bin a column by its reference."""
+        coder = Coder(kind, reference)
+        return cls(coder, coder.codes(reference), coder.codes(current))
+
+
+def table_movements(
+    kinds: Sequence[tuple[str, Kind]],
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    *,
+    reference_times: np.ndarray = UNTIMED,
+    current_times: np.ndarray = UNTIMED,
+    columns: int = 1,
+    tables: int = 1,
+) -> list[Movement]:
+    """Measure the movement of a table's columns, with one test for all where rows can be exchanged.
+
+    Parameters
+    ----------
+    kinds : (name, kind) of each column to measure
+    reference, current : DataFrame
+        Rows in time order.
+    reference_times, current_times : int64 arrays of nanoseconds since 1970, or empty
+    columns, tables : int
+        How many columns and tables are looked at together, in all.
+    """
+    coded = [Coded.of(kind, reference[name], current[name]) for name, kind in kinds]
+    timed = len(reference_times) > 0 and len(current_times) > 20
+    if timed:
+        start, end = int(current_times[0]), int(current_times[-1])
+        blocks = same_hours(reference_times, start, end)
+        rows = np.concatenate(blocks) if len(blocks) >= MIN_BLOCKS else None
+        if rows is None and end - start < DAY:
+            hours = np.unique(hour_of(current_times))
+            rows = np.flatnonzero(np.isin(hour_of(reference_times), hours))
+    else:
+        blocks = row_blocks(len(reference), len(current))
+        rows = None
+    kept = np.arange(len(reference)) if rows is None else rows
+    if len(blocks) < MIN_BLOCKS:
+        blocks = row_blocks(len(kept), len(kept))
+    elif rows is not None:
+        cuts = np.cumsum([0, *(len(block) for block in blocks)])
+        blocks = [np.arange(low, high) for low, high in pairwise(cuts)]
+    channels = [_channels(one.coder, one.reference) for one in coded]
+    found = surprises(
+        channels,
+        [_null_channel(one.coder) for one in coded],
+        [one.reference[kept] for one in coded],
+        [one.current for one in coded],
+        blocks,
+        tables,
+    )
+    return [
+        movement(
+            name,
+            kind,
+            reference[name],
+            current[name],
+            reference_times=reference_times,
+            current_times=current_times,
+            columns=columns,
+            coded=one,
+            surprise=surprise,
+        )
+        for (name, kind), one, surprise in zip(kinds, coded, found, strict=True)
+    ]
 
 
 def step_ratio(
@@ -311,6 +416,10 @@ def _find_split(
     if best is None:
         return None
     return split_by_likelihood(ref_codes, cur_codes, cur_times, best[1], coder.bins)
+
+
+def _null_channel(coder: Coder) -> int:
+    return 3 if coder.kind == "number" else 1
 
 
 def _channels(coder: Coder, ref_codes: np.ndarray) -> list[np.ndarray]:

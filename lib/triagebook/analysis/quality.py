@@ -159,7 +159,7 @@ def _out_of_range(known: np.ndarray, current: pd.Series) -> Corruption | None:
     if low >= 0:
         outside |= numbers < 0
     share = float(outside.mean())
-    if share < 0.005 or outside.sum() < 5 or _in_spells(outside.to_numpy()):
+    if share < 0.005 or outside.sum() < 5 or in_spells(outside.to_numpy()):
         return None
     example = str(current[outside].iloc[0])
     what = "not a number" if unread.mean() > share / 2 else f"outside {low:.4g} to {high:.4g}"
@@ -167,7 +167,7 @@ def _out_of_range(known: np.ndarray, current: pd.Series) -> Corruption | None:
     return Corruption(share, 0.0, what, example, rest)
 
 
-def _in_spells(outside: np.ndarray, rows: int = 20) -> bool:
+def in_spells(outside: np.ndarray, rows: int = 20) -> bool:
     """Whether the odd rows come in spells, as a heat wave does and broken rows do not.
 
     Between the first and the last odd row, the share of odd rows in stretches of `rows` is

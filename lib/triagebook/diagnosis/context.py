@@ -11,7 +11,7 @@ import pandas as pd
 
 from triagebook.analysis.columns import Kind, kind_of
 from triagebook.analysis.harm import StandIn, decision_threshold
-from triagebook.analysis.movement import UNTIMED, Movement, movement
+from triagebook.analysis.movement import UNTIMED, Movement, movement, table_movements
 from triagebook.analysis.series import Series, to_series
 from triagebook.analysis.telemetry import Names, Reading, readings
 from triagebook.core.models import IncidentType
@@ -119,24 +119,31 @@ class Context:
     @cached_property
     def columns(self) -> list[Column]:
         """Every comparable column with its movement; keys, times and labels' own columns left out."""
-        todo: list[tuple[View, str, Kind]] = []
-        for view in self._views.values():
-            if view is None or len(view.reference) < 20 or len(view.current) < 5:
-                continue
-            todo += [(view, name, kind) for name, kind in _comparable(view)]
-        out = []
-        for view, name, kind in todo:
-            moved = movement(
-                name,
-                kind,
-                view.reference[name],
-                view.current[name],
-                reference_times=view.reference_times,
-                current_times=view.current_times,
-                columns=len(todo),
+        todo = [
+            (view, kinds)
+            for view in self._views.values()
+            if view is not None
+            and len(view.reference) >= 20
+            and len(view.current) >= 5
+            and (kinds := _comparable(view))
+        ]
+        return [
+            Column(view.name, name, view.spec.role, kind, moved)
+            for view, kinds in todo
+            for (name, kind), moved in zip(
+                kinds,
+                table_movements(
+                    kinds,
+                    view.reference,
+                    view.current,
+                    reference_times=view.reference_times,
+                    current_times=view.current_times,
+                    columns=sum(len(kinds) for _, kinds in todo),
+                    tables=len(todo),
+                ),
+                strict=True,
             )
-            out.append(Column(view.name, name, view.spec.role, kind, moved))
-        return out
+        ]
 
     def outputs(self, view: View) -> set[str]:
         """Names of the columns of a table that the model wrote, or that are the truth."""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from triagebook.analysis.cells import one_stretch
 from triagebook.analysis.columns import as_numbers
 from triagebook.analysis.quality import (
     category_recode,
-    corrupted,
     default_fill,
     swapped,
 )
 from triagebook.core.words import several, share
 from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.checks.cells import broken_columns
 from triagebook.diagnosis.checks.inputs import matched_reference, no_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from triagebook.analysis.quality import Corruption
     from triagebook.diagnosis.context import Column, Context
 
 
@@ -77,13 +77,13 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
     if no_tables(ctx):
         yield from no_tables(ctx)
         return
-    hit = False
+    hit: set[str] = set()
     for column in ctx.roots:
         m = column.movement
         gain = m.null_gap
         if gain < 0.01 or m.null_ratio < 1.25:
             continue
-        hit = True
+        hit.add(column.name)
         yield _fault(
             ctx,
             column,
@@ -96,6 +96,36 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
             gain,
             "share of rows",
             0.01,
+        )
+    for found in broken_columns(ctx):
+        lost = next((b for b in found.breaches if b.missing), None)
+        if lost is None or found.name in hit:
+            continue
+        hit.add(found.name)
+        yield Answer(
+            locus=found.locus,
+            verdict="bad",
+            statement=(
+                f"{found.table}.{found.name} is null, or says {lost.example!r} for it, in "
+                f"{share(lost.share)} of rows, usually {share(lost.usual)}"
+            ),
+            value=round(lost.share, 4),
+            unit="share of rows",
+            threshold=round(lost.usual + 0.004, 4),
+            effect=round(lost.share - lost.usual, 4),
+            since=found.since,
+            evidence=ctx.cite("tables", found.table),
+            signals=(
+                Signal(
+                    "data.missing_values",
+                    found.locus,
+                    3.0,
+                    headline=f"{found.name} is missing in {share(lost.share)} of rows.",
+                    mechanism="The model takes its path for missing values more often than before.",
+                ),
+                Signal("drift.feature_shift", f"feature:{found.name}", -2.1),
+                Signal("none", "*", -5.0),
+            ),
         )
     if not hit:
         yield fine(ctx, "No column lost values", Signal("data.missing_values", "*", -3.0))
@@ -114,6 +144,11 @@ def filled(ctx: Context) -> Iterable[Answer]:
         fill = default_fill(
             matched_reference(ctx, column)[column.name], ctx.after(column)[column.name]
         )
+        if fill is not None and not ctx.rows(column).timed and column.kind == "category":
+            # In rows without times, a label that comes in one block is a new thing.
+            filled_rows = ctx.after(column)[column.name].astype(str).to_numpy() == fill.value
+            if one_stretch(filled_rows):
+                continue
         if fill is None or fill.share_current - fill.share_reference < 0.5 * column.movement.effect:
             continue
         hit = True
@@ -170,54 +205,6 @@ def recoded(ctx: Context) -> Iterable[Answer]:
         )
     if ctx.inputs and not hit:
         yield fine(ctx, "No labels were replaced", Signal("data.category_recode", "*", -3.0))
-
-
-@check(
-    "data.corrupted_values",
-    "Are values out of range or of another form?",
-    finds=("data.corrupted_values",),
-    opposes=("drift.feature_shift",),
-)
-def broken(ctx: Context) -> Iterable[Answer]:
-    """Look for values outside what the reference ever held."""
-    hit = False
-    for column in ctx.inputs:
-        if any(c.name == column.name and c is not column for c in ctx.roots):
-            continue  # named at its root
-        found = corrupted(
-            ctx.before(column)[column.name],
-            ctx.after(column)[column.name],
-            number=column.kind == "number",
-        )
-        if found is None:
-            continue
-        hit = True
-        yield _fault(
-            ctx,
-            column,
-            "data.corrupted_values",
-            _weight_of_broken(found),
-            f"{share(found.share)} of {column.table}.{column.name} is {found.what}, "
-            f"such as {found.example!r}",
-            f"{share(found.share)} of {column.name} is {found.what}.",
-            "Values that cannot be true reach the model.",
-            found.share,
-            "share of rows",
-            0.005,
-        )
-    if ctx.inputs and not hit:
-        yield fine(
-            ctx,
-            "All values are of the range and form known",
-            Signal("data.corrupted_values", "*", -2.5),
-        )
-
-
-def _weight_of_broken(found: Corruption) -> float:
-    # Broken rows stand among whole ones; where the rest moved as well, the column moved.
-    if found.rest > 0.15 or found.share >= 0.9:
-        return 0.5
-    return 2.5 + min(10 * found.share, 1.5)
 
 
 @check(

@@ -18,6 +18,7 @@ from triagebook.analysis.units import (
     pinning,
     with_luck,
 )
+from triagebook.core.models import IncidentType
 from triagebook.core.words import count, number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 
@@ -90,7 +91,8 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
     for column in moved[:12]:
         m = column.movement
         yield Answer(
-            locus=column.locus,
+            # That a column moved is no fault of it; faults name the column.
+            locus=f"feature:{column.name}",
             verdict="bad",
             statement=(
                 f"{column.table}.{column.name} {_times(column)} as it does anyway: {how_far(column)}"
@@ -126,8 +128,19 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
             threshold=1.25,
             unit="times its natural movement",
             evidence=ctx.cite("tables"),
-            signals=(Signal("none", "*", 1.5), Signal("drift.feature_shift", "*", -2.0)),
+            signals=(
+                Signal("none", "*", _calm(ctx)),
+                Signal("drift.feature_shift", "*", -2.0),
+            ),
         )
+
+
+def _calm(ctx: Context) -> float:
+    """Nats that quiet tables speak for "nothing is wrong": more where the alert is about the data."""
+    about_data = ctx.incident_type in (IncidentType.DRIFT, IncidentType.DATA_QUALITY)
+    others = any(ctx.why_missing(kind) is None for kind in ("metrics", "logs", "pipeline"))
+    nobody_said = ctx.incident_type is IncidentType.UNKNOWN and not others
+    return 3.0 if about_data or nobody_said else 1.5
 
 
 @check(

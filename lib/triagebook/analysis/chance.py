@@ -1,0 +1,136 @@
+"""Whether two windows could be one and the same: a permutation test of all columns of a table at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import chi2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ALPHA = 0.03
+"""Chance that any column of a table is called moved though none is."""
+_DRAWS = 999
+_MAX_ROWS = 4_000
+"""Rows from which the level that chance gives is drawn; the test itself uses all."""
+_UNEVEN = 0.01
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """How far a column's channels moved, each over what chance gives the farthest of all channels.
+
+    Attributes
+    ----------
+    others, nulls : float
+        Largest standardised difference of the channels of its values, and of its nulls, over the level
+        that the largest of the whole table exceeds with probability `ALPHA`; 1 and more is more than chance.
+    """
+
+    others: float
+    nulls: float
+
+
+def surprises(
+    channels: Sequence[Sequence[np.ndarray]],
+    null_channel: Sequence[int],
+    reference: Sequence[np.ndarray],
+    current: Sequence[np.ndarray],
+    blocks: Sequence[np.ndarray],
+    tables: int = 1,
+    seed: int = 0,
+) -> list[Surprise | None]:
+    """Test all columns of one table together.
+
+    Parameters
+    ----------
+    channels : per column, look-up tables from bin to number (the last entry: null)
+    null_channel : per column, which of them counts nulls
+    reference, current : per column, int arrays of bins, -1 for null
+        The same rows for all columns.
+    blocks : row numbers of the reference that belong together in time or order
+        With four and more, a column whose blocks differ by more than chance is not tested: its rows
+        are not exchangeable, and a permutation would find every season.
+    tables : int
+        How many tables share `ALPHA`.
+
+    Returns
+    -------
+    list of Surprise or None
+        None for columns that cannot be tested so.
+
+    References
+    ----------
+    Westfall and Young (1993), Resampling-Based Multiple Testing: the distribution of the largest of
+    all standardised differences, which allows for how columns hang together.
+    """
+    if not channels or not len(reference[0]) or not len(current[0]):
+        return [None] * len(channels)
+    n, m = len(reference[0]), len(current[0])
+    rng = np.random.default_rng(seed)
+    sample = rng.permutation(n + m)[:_MAX_ROWS]
+    gaps: list[np.ndarray] = []
+    drawn: list[np.ndarray] = []
+    even: list[bool] = []
+    for tables_of, old, new in zip(channels, reference, current, strict=True):
+        own, few, steady = [], [], True
+        codes = np.concatenate((old, new))
+        for channel in tables_of:
+            spread = _spread(channel, codes)
+            if spread <= 0:
+                own.append(0.0)
+                continue
+            z = (channel[new].mean() - channel[old].mean()) / (spread * np.sqrt(1 / n + 1 / m))
+            own.append(abs(float(z)))
+            part = channel[codes[sample]]
+            if part.std() > 0:
+                few.append((part - part.mean()) / part.std())
+            steady = steady and _even(channel[old], blocks, len(tables_of))
+        gaps.append(np.array(own))
+        drawn += few if steady else []
+        even.append(steady)
+    level = _level(np.array(drawn, dtype=np.float32), n / (n + m), ALPHA / max(tables, 1), rng)
+    out: list[Surprise | None] = []
+    for gap, which, steady in zip(gaps, null_channel, even, strict=True):
+        if not steady:
+            out.append(None)
+            continue
+        ratio = gap / level
+        out.append(Surprise(float(np.delete(ratio, which).max(initial=0.0)), float(ratio[which])))
+    return out
+
+
+def _spread(channel: np.ndarray, codes: np.ndarray) -> float:
+    return float(channel[codes].std())
+
+
+def _level(
+    scores: np.ndarray, share_reference: float, alpha: float, rng: np.random.Generator
+) -> float:
+    """Level that the largest of the standardised differences exceeds with probability alpha."""
+    if not scores.size:
+        return np.inf
+    rows = scores.shape[1]
+    cut = min(max(round(rows * share_reference), 1), rows - 1)
+    sides = np.empty((_DRAWS, rows), dtype=np.float32)
+    sides[:, :cut], sides[:, cut:] = -1 / cut, 1 / (rows - cut)
+    rng.permuted(sides, axis=1, out=sides)
+    z = np.abs(sides @ scores.T) / np.sqrt(1 / cut + 1 / (rows - cut))
+    return float(np.quantile(z.max(axis=1), 1 - alpha))
+
+
+def _even(values: np.ndarray, blocks: Sequence[np.ndarray], channels: int) -> bool:
+    """Whether blocks of the reference differ no more than chance: Cochran's Q over their means."""
+    if len(blocks) < 4:
+        return True
+    spread = float(values.var())
+    if spread <= 0:
+        return True
+    sizes = np.array([len(block) for block in blocks])
+    means = np.array([values[block].mean() for block in blocks])
+    middle = float((sizes * means).sum() / sizes.sum())
+    q = float((sizes * (means - middle) ** 2).sum() / spread)
+    return float(chi2.sf(q, len(blocks) - 1)) >= _UNEVEN / channels

@@ -1,0 +1,214 @@
+"""Whether cells break what the reference's cells keep to, one column at a time and between columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from triagebook.analysis.breaches import at_odds, breaches, strays
+from triagebook.analysis.cells import Breach, Cells
+from triagebook.analysis.columns import as_numbers
+from triagebook.analysis.quality import in_spells
+from triagebook.analysis.ties import tie_breaches
+from triagebook.analysis.units import ks
+from triagebook.core.words import share
+from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.context import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from triagebook.diagnosis.context import Column, Context, View
+
+_SAMPLE = 5_000
+"""Rows of each window that are read cell by cell; evenly spaced, so that stretches stay stretches."""
+
+
+@dataclass(frozen=True)
+class BrokenColumn:
+    """A column with cells that break rules of the reference.
+
+    Attributes
+    ----------
+    breaches : list of Breach
+        The clearest first.
+    rest : float
+        Distance of the other rows from the reference, [0, 1]; numbers only, else 0.
+    """
+
+    table: str
+    name: str
+    breaches: list[Breach]
+    rest: float
+    since: pd.Timestamp | None
+
+    @property
+    def locus(self) -> str:
+        """`column:TABLE.NAME`."""
+        return f"column:{self.table}.{self.name}"
+
+
+def broken_columns(ctx: Context) -> list[BrokenColumn]:
+    """Read all tables cell by cell, once; a column of one name is named furthest upstream."""
+    kept: list[BrokenColumn] | None = ctx.results.get("cells")
+    if kept is not None:
+        return kept
+    found: list[BrokenColumn] = []
+    for name in ctx.tables:
+        view = ctx.view(name)
+        if view is None or view.spec.role == "labels":
+            continue
+        known = {column.name for column in found}
+        found += [column for column in _of_table(ctx, view) if column.name not in known]
+    ctx.results["cells"] = found
+    return found
+
+
+def _of_table(ctx: Context, view: View) -> list[BrokenColumn]:
+    spec = view.spec
+    skip = ctx.outputs(view) | {spec.time_column, spec.label_time_column, spec.local_time_column}
+    names = [str(c) for c in view.reference if c not in skip and c in view.current]
+    moved = {c.name: c for c in ctx.columns if c.table == view.name}
+    old = _thinned(view.reference)
+    new = _thinned(view.current)
+    columns = {name: Cells.of(old[name], new[name]) for name in names}
+    found: dict[str, list[Breach]] = {}
+    for name, cells in columns.items():
+        column = moved.get(name)
+        split = column.movement.split if column is not None else None
+        if split is not None:
+            late = Cells.of(old[name], _thinned(view.current.iloc[split.index :])[name])
+            found[name] = breaches(late, key=name in spec.key_columns)
+        if split is None or not found[name]:
+            found[name] = breaches(cells, key=name in spec.key_columns)
+    for name, other, breach in strays(columns):
+        what = f"{breach.what} ({other})"
+        found[name].append(Breach(what, breach.share, breach.usual, breach.example, breach.rows))
+    for name, breach in at_odds(columns):
+        found[name].append(breach)
+    if names:
+        before = np.column_stack([columns[n].reference for n in names])
+        now = np.column_stack([columns[n].current for n in names])
+        worded = [at for at, n in enumerate(names) if not columns[n].numeric]
+        for number, (rows, usual) in tie_breaches(before, now, worded).items():
+            cells = columns[names[number]]
+            found[names[number]].append(
+                Breach(
+                    "at odds with other columns of its row",
+                    float(rows.mean()),
+                    usual,
+                    cells.example(rows),
+                    rows,
+                )
+            )
+    out = []
+    for name in names:
+        kept = [b for b in found[name] if not _a_spell(view, b, columns[name])]
+        if kept:
+            out.append(
+                BrokenColumn(
+                    view.name,
+                    name,
+                    kept,
+                    _rest(columns[name], kept),
+                    _since(view, moved.get(name), kept[0], len(new)),
+                )
+            )
+    return out
+
+
+def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
+    if len(frame) <= _SAMPLE:
+        return frame
+    return frame.iloc[np.linspace(0, len(frame) - 1, _SAMPLE).astype(int)]
+
+
+def _a_spell(view: View, breach: Breach, cells: Cells) -> bool:
+    """Whether numbers out of range come in spells, as in a heat wave: no fault of the data."""
+    return view.timed and cells.numeric and not breach.missing and in_spells(breach.rows)
+
+
+def _rest(cells: Cells, found: list[Breach]) -> float:
+    if not cells.numeric:
+        return 0.0
+    numbers = np.append(cells.numbers, np.nan)
+    rows = found[0].rows
+    new = cells.current if len(rows) == len(cells.current) else cells.current[-len(rows) :]
+    old = as_numbers(pd.Series(numbers[cells.reference]))
+    left = as_numbers(pd.Series(numbers[new[~rows]]))
+    return ks(old, left) if len(left) >= 20 else 1.0
+
+
+def _since(view: View, column: Column | None, breach: Breach, rows: int) -> pd.Timestamp | None:
+    if column is not None and column.since is not None:
+        return column.since
+    if not view.timed:
+        return None
+    at = int(np.flatnonzero(breach.rows)[0]) * len(view.current) // max(rows, 1)
+    return moment(int(view.current_times[at]))
+
+
+@check(
+    "data.corrupted_values",
+    "Are values out of range or of another form?",
+    finds=("data.corrupted_values",),
+    opposes=("drift.feature_shift",),
+)
+def broken(ctx: Context) -> Iterable[Answer]:
+    """Look for cells that break what the reference's cells keep to."""
+    hit = False
+    for column in broken_columns(ctx):
+        wrong = [b for b in column.breaches if not b.missing]
+        if not wrong:
+            continue
+        hit = True
+        first = wrong[0]
+        also = sorted({b.what for b in wrong[1:]} - {first.what})[:2]
+        weight = _weight(column, first)
+        feature = f"feature:{column.name}"
+        yield Answer(
+            locus=column.locus,
+            verdict="bad",
+            statement=(
+                f"{share(first.share)} of {column.table}.{column.name} is {first.what}, "
+                f"such as {first.example!r}; {share(first.usual)} is usual"
+                + (f"; also {' and '.join(also)}" if also else "")
+            ),
+            value=round(first.share, 4),
+            unit="share of rows",
+            threshold=round(first.usual + 0.004, 4),
+            effect=round(first.share - first.usual, 4),
+            since=column.since,
+            evidence=ctx.cite("tables", column.table),
+            signals=(
+                Signal(
+                    "data.corrupted_values",
+                    column.locus,
+                    weight,
+                    headline=f"{share(first.share)} of {column.name} is {first.what}.",
+                    mechanism="Values that cannot be true reach the model.",
+                ),
+                Signal("drift.feature_shift", feature, -weight * 0.7),
+                Signal("drift.seasonal", feature, -weight * 0.5),
+                Signal("drift.harmless", feature, -weight * 0.7),
+                Signal("none", "*", -5.0),
+            ),
+        )
+    if ctx.inputs and not hit:
+        yield Answer(
+            locus=f"service:{ctx.bundle.service.name}",
+            verdict="ok",
+            statement="All values are of the range and form known",
+            evidence=ctx.cite("tables"),
+            signals=(Signal("data.corrupted_values", "*", -2.5),),
+        )
+
+
+def _weight(column: BrokenColumn, first: Breach) -> float:
+    # Broken rows stand among whole ones; where the rest moved as well, the column moved.
+    if column.rest > 0.15 or first.share >= 0.9:
+        return 0.5
+    return 2.5 + min(10 * first.share, 1.5)
