@@ -119,6 +119,24 @@ _TIME_UNITS = frozenset(
 )
 
 _NO_REQUEST = frozenset({"gc", "garbage", "task", "job", "dag", "gpu", "cache", "disk", "pool"})
+_HANDLING = frozenset(
+    {
+        "request",
+        "predict",
+        "call",
+        "inference",
+        "processing",
+        "handler",
+        "handling",
+        "time",
+        "http",
+        "grpc",
+        "serving",
+        "response",
+        "wait",
+        "queue",
+    }
+)
 _OUT = frozenset(
     {
         "client",
@@ -133,7 +151,20 @@ _OUT = frozenset(
         "remote",
     }
 )
-_DURATION = frozenset({"latency", "duration", "elapsed", "ttft", "rtt", "took", "latencies"})
+_DURATION = frozenset(
+    {
+        "timing",
+        "timings",
+        "timer",
+        "latency",
+        "duration",
+        "elapsed",
+        "ttft",
+        "rtt",
+        "took",
+        "latencies",
+    }
+)
 _SIZE = frozenset({"size", "bytes", "length", "token", "kb", "kib"})
 
 
@@ -396,10 +427,7 @@ def _handles(has: frozenset[str], kind: str) -> str:
 def _traffic(has: frozenset[str], words: list[str]) -> str:
     timed = bool(has & _DURATION) or {"response", "time"} <= has or {"first", "token"} <= has
     timed = timed or {"round", "trip"} <= has
-    timed = timed or bool(
-        has & _TIME_UNITS
-        and has & {"request", "predict", "call", "inference", "processing", "handler", "time"}
-    )
+    timed = timed or bool(has & _TIME_UNITS and has & _HANDLING)
     of_task = has & {
         "task",
         "job",
@@ -423,6 +451,7 @@ def _traffic(has: frozenset[str], words: list[str]) -> str:
         return "freshness"
     if (
         "queue" in has
+        or {"active", "request"} <= has
         or has & {"backlog", "inflight", "pending", "concurrent", "concurrency", "queued"}
         or {"in", "flight"} <= has
     ):
@@ -430,11 +459,17 @@ def _traffic(has: frozenset[str], words: list[str]) -> str:
     if timed and of_task and not has & {"request"}:
         return "task_time"
     if timed:
-        if has & {"inference", "predict", "compute", "forward", "model", "scoring"} and not has & {
-            "request",
-            "http",
-            "server",
-        }:
+        inner = {
+            "inference",
+            "infer",
+            "predict",
+            "prediction",
+            "compute",
+            "forward",
+            "model",
+            "scoring",
+        }
+        if has & inner and not has & {"request", "http", "grpc", "client"}:
             return "inference_time"
         if (
             has & {"model", "predict", "inference", "infer"}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.stats import trim_mean
 
 HOUR, DAY = 3_600_000_000_000, 86_400_000_000_000
 _CLIP = 8.0
@@ -144,7 +145,7 @@ def shift(
     first, early, late, shape = _onset(r_new[:segment_end] * sign, guess, spread)
     first = min(first, segment_end - 1)
     seen = slice(first, segment_end)
-    effect = float(np.mean(r_new[seen]))
+    effect = float(trim_mean(r_new[seen], 0.25))  # a few spikes are no level
     expected = usual(new_t[seen]) + centre
     step = float(np.median(np.diff(new_t)))
     return Shift(
@@ -293,7 +294,7 @@ def _onset(
     shape: Literal["step", "ramp"] = "step"
     best, curve = best_step, step_sse
     long_enough = n - best_ramp >= 8
-    if long_enough and ramp_sse[best_ramp] < 0.95 * step_sse[best_step]:
+    if long_enough and ramp_sse[best_ramp] < 0.88 * step_sse[best_step]:
         shape, best, curve = "ramp", best_ramp, ramp_sse
     if not np.isfinite(curve[best]):
         best = guess

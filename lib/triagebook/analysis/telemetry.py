@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from triagebook.analysis.measures import measure_of, words_of
 from triagebook.analysis.shift import Shift, shift
@@ -37,12 +40,6 @@ _PEER = frozenset(
         "backend",
         "dest",
         "dst",
-        "db",
-        "database",
-        "store",
-        "cluster",
-        "pool",
-        "to",
         "address",
         "called",
         "external",
@@ -78,7 +75,9 @@ class Names:
         What the service calls.
     hosts, tasks : frozenset of str
     host_of : mapping
-        Component or task to its host.
+        Component, instance or task to its host.
+    instances : mapping
+        Instance to its component, as far as the topology says.
     """
 
     service: str
@@ -87,11 +86,13 @@ class Names:
     hosts: frozenset[str] = frozenset()
     tasks: frozenset[str] = frozenset()
     host_of: Mapping[str, str] = field(default_factory=dict)
+    instances: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def all(self) -> frozenset[str]:
         """Every name."""
-        return self.components | self.dependencies | self.hosts | self.tasks | {self.service}
+        named = self.components | self.dependencies | self.hosts | self.tasks | {self.service}
+        return named | frozenset(self.instances)
 
     def component_in(self, text: str) -> str | None:
         """Return the longest component name that a text starts with or holds as words of its own."""
@@ -178,7 +179,7 @@ def readings(
     list of Reading
         In the order given.
     """
-    items = list(series)
+    items = _without_constant_labels(_joined_versions(list(series)))
     hidden = _names_inside([s.name for s in items if not s.labels], names)
     out = []
     for one in items:
@@ -189,9 +190,61 @@ def readings(
         who = _entity(
             one, names, meta.get(base) or meta.get(one.name) or {}, hidden.get(one.name, {})
         )
+        if who.get("peer") and measure in ("latency", "traffic", "errors"):
+            # Seen from the caller: it tells of the callee.
+            measure = f"dependency_{measure}"
         moved = shift(one.times, one.values, *windows)
         out.append(Reading(one, measure, shift=moved, **who))
     return out
+
+
+_VERSION = frozenset({"version", "revision", "image", "build", "release", "sha", "commit"})
+
+
+def _joined_versions(series: list[Series]) -> list[Series]:
+    """Join series that differ in a version only and follow one another: a deploy does not end a metric."""
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Series]] = defaultdict(list)
+    for one in series:
+        rest = tuple(
+            (k, v) for k, v in sorted(one.labels.items()) if not set(words_of(k)) & _VERSION
+        )
+        groups[one.name, rest].append(one)
+    out: list[Series] = []
+    for (_, rest), members in groups.items():
+        members.sort(key=lambda s: (int(s.times[0]) if len(s.times) else 0, s.title))
+        follow = all(
+            len(a.times)
+            and len(b.times)
+            and b.times[0] > a.times[0] + 0.6 * (a.times[-1] - a.times[0])
+            for a, b in pairwise(members)
+        )
+        if len(members) == 1 or not follow:
+            out.extend(members)
+            continue
+        times = np.concatenate([m.times for m in members])
+        values = np.concatenate([m.values for m in members])
+        order = np.argsort(times, kind="stable")
+        out.append(replace(members[0], labels=dict(rest), times=times[order], values=values[order]))
+    return out
+
+
+def _without_constant_labels(series: list[Series]) -> list[Series]:
+    """Drop labels that say the same everywhere (cluster, environment): they tell nothing apart."""
+    if len(series) < 10:
+        return series
+    values: dict[str, set[str]] = defaultdict(set)
+    seen: dict[str, int] = defaultdict(int)
+    for one in series:
+        for key, value in one.labels.items():
+            values[key].add(value)
+            seen[key] += 1
+    constant = {k for k, v in values.items() if len(v) == 1 and seen[k] >= 0.5 * len(series)}
+    if not constant:
+        return series
+    return [
+        replace(one, labels={k: v for k, v in one.labels.items() if k not in constant})
+        for one in series
+    ]
 
 
 def _entity(
@@ -201,7 +254,9 @@ def _entity(
     part = []
     for key, value in sorted(series.labels.items()):
         words = set(words_of(key))
-        if value in names.hosts:
+        if value in names.instances:
+            kind = "instance"
+        elif value in names.hosts:
             kind = "host"
         elif value in names.tasks and words & {"task", "step", "stage", "job", "name"}:
             kind = "task"
@@ -280,7 +335,7 @@ def _conclude(who: dict[str, Any], series: Series, names: Names) -> None:
         who.pop("instance")
         instance = None
     if instance:
-        belongs = names.component_in(instance)
+        belongs = names.instances.get(instance) or names.component_in(instance)
         if (belongs and who.get("component") not in names.components | names.dependencies) or (
             belongs and "component" not in who
         ):
@@ -312,10 +367,12 @@ def _names_inside(plain: list[str], names: Names) -> dict[str, dict[str, str]]:
         who: dict[str, str] = {}
         for place, segment in enumerate(parts):
             kind = _kind_of_segment(segment, names)
-            if kind is None:
+            if kind is None and place < len(parts) - 1:
                 same = siblings[place, (*parts[:place], "*", *parts[place + 1 :])]
-                numbered = len(same) > 1 and any(re.search(r"\d", s) for s in same)
-                kind = "instance" if numbered and not _is_statistic(segment) else None
+                alike = {re.sub(r"[0-9a-f]{1,12}$", "", one) for one in same}
+                # Numbered or hashed twins are instances; routes and statistics are not.
+                if len(same) > 1 and len(alike) == 1 and segment not in alike:
+                    kind = "instance"
             if kind == "component" and "component" in who and who["component"] != segment:
                 kind = "peer"
             if kind:
@@ -333,6 +390,8 @@ def _names_inside(plain: list[str], names: Names) -> dict[str, dict[str, str]]:
 
 
 def _kind_of_segment(segment: str, names: Names) -> str | None:
+    if segment in names.instances:
+        return "instance"
     if segment in names.hosts:
         return "host"
     if segment in names.tasks:
@@ -343,7 +402,3 @@ def _kind_of_segment(segment: str, names: Names) -> str | None:
     if owner and segment.lower().startswith(owner.lower()) and segment != owner:
         return "instance"
     return None
-
-
-def _is_statistic(segment: str) -> bool:
-    return bool(re.fullmatch(r"(p|upper_|mean_|q)?\d{1,4}|p\d+|\d+(xx|th)?|load\d+", segment))

@@ -292,15 +292,29 @@ class Context:
         """The names of services, hosts and tasks that the bundle knows."""
         service = self.bundle.service
         tasks = {t.task for t in self.bundle.pipeline or []} | set(service.tasks or [])
-        nodes = {n for e in self.bundle.topology or [] for n in (e.from_, e.to)}
-        nodes |= {service.entrypoint} if service.entrypoint else set()
+        edges = self.bundle.topology or []
+        calling = {n for e in edges if e.kind == "calls" for n in (e.from_, e.to)}
+        calling |= {service.name, *(service.dependencies or [])}
+        calling |= {service.entrypoint} if service.entrypoint else set()
+        # An instance serves its component, a host serves its instances.
+        model = service.model.name if service.model else None
+        serves = {e.from_: e.to for e in edges if e.kind == "serves" and e.from_ != model}
+        instances = {a: b for a, b in serves.items() if b in calling and a not in calling}
+        hosts = {a: b for a, b in serves.items() if b in instances}
+        nodes = {n for e in edges for n in (e.from_, e.to)} | calling
         return Names(
             service=service.name,
-            components=frozenset(nodes - tasks - set(self.tables)),
+            components=frozenset(
+                nodes - tasks - set(self.tables) - instances.keys() - hosts.keys()
+            ),
             dependencies=frozenset(service.dependencies or []),
-            hosts=frozenset(service.hosts.values()),
+            hosts=frozenset({*service.hosts.values(), *hosts}),
             tasks=frozenset(tasks),
-            host_of=service.hosts,
+            host_of={
+                **{e.to: e.from_ for e in edges if e.kind == "serves" and e.to in instances},
+                **service.hosts,
+            },
+            instances=instances,
         )
 
     @cached_property

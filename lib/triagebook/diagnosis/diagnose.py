@@ -98,7 +98,8 @@ def diagnose(
     first = hypotheses[0] if hypotheses else None
     findings = [finding for _, finding in pairs]
     verdict = _verdict(hypotheses, spec, ctx)
-    onset = _onset(ctx, first, findings) if verdict != "healthy" else None
+    by_id = {finding.id: answer for answer, finding in pairs}
+    onset = _onset(ctx, first, by_id) if verdict != "healthy" else None
     found = toll(ctx, first if verdict != "healthy" else None, onset)
     fault = first is not None and cause_of(first.cause).fault
     sev = severity(
@@ -198,7 +199,7 @@ def _verdict(hypotheses: Sequence[Hypothesis], spec: Spec, ctx: Context) -> Verd
     return "healthy" if calm >= SURE and not blind and ctx.bundle.ledger else "inconclusive"
 
 
-def _onset(ctx: Context, first: Hypothesis | None, findings: Sequence[Finding]) -> Onset | None:
+def _onset(ctx: Context, first: Hypothesis | None, answers: dict[str, Answer]) -> Onset | None:
     """Read the onset where the first hypothesis lies; else from the findings that speak for it."""
     if first is None:
         return None
@@ -214,11 +215,19 @@ def _onset(ctx: Context, first: Hypothesis | None, findings: Sequence[Finding]) 
                 high=_plain_time(moment(split.time_high)),
                 **{"from": f"rows of {column.table}.{column.name}"},
             )
-    starts = [f for f in findings if f.id in first.for_ and f.since is not None]
-    if not starts:
-        return None
-    at = min(f.since for f in starts if f.since is not None)
-    return Onset(at=at, low=at, high=at, **{"from": f"finding {starts[0].id}"})
+    # The strongest evidence for it tells the moment best.
+    for one in first.for_:
+        answer = answers.get(one)
+        if answer is not None and answer.since is not None:
+            at = to_utc(_plain_time(answer.since))
+            low, high = answer.since_low or answer.since, answer.since_high or answer.since
+            return Onset(
+                at=at,
+                low=min(to_utc(_plain_time(low)), at),
+                high=max(to_utc(_plain_time(high)), at),
+                **{"from": f"finding {one}"},
+            )
+    return None
 
 
 def _summary(verdict: Verdict, first: Hypothesis | None, onset: Onset | None, ctx: Context) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SYMPTOMS = ("latency", "inference_time", "errors", "availability", "queue_time")
 """Measures that users feel."""
+LONG_BEFORE_S = 2_700.0
+"""What stepped so long before the symptom needs more than its order in time to be its cause."""
 GRACE_S = 180.0
 """Clocks, scrapes and averages blur a moment by so much at least."""
 
@@ -51,8 +53,6 @@ class Scene:
         for edge in self.ctx.bundle.topology or []:
             if edge.kind == "calls":
                 out[edge.from_].add(edge.to)
-            elif edge.kind == "serves" and edge.to in self.ctx.names.components:
-                out[edge.to].add(edge.from_)
         return out
 
     @cached_property
@@ -81,11 +81,12 @@ class Scene:
     @cached_property
     def home(self) -> set[str]:
         """Hosts that run something of the watched service or of what it reaches by calls."""
-        hosts = self.ctx.bundle.service.hosts
+        names = self.ctx.names
+        hosts = names.host_of
         found = {
             host
             for one, host in hosts.items()
-            if (self.ctx.names.component_in(one) or one) in self.own
+            if (names.instances.get(one) or names.component_in(one) or one) in self.own
         }
         found |= {r.host for r in self.readings if r.host and r.component in self.own}
         return found
@@ -103,7 +104,7 @@ class Scene:
 
     def host_of(self, reading: Reading) -> str:
         """Name the host a reading is about; "unknown" where nothing says."""
-        hosts = self.ctx.bundle.service.hosts
+        hosts = self.ctx.names.host_of
         for one in (reading.host, reading.instance, reading.component):
             if one and (one in hosts or one in hosts.values()):
                 return hosts.get(one, one)
@@ -170,14 +171,52 @@ class Scene:
         return timed[0] if timed else None
 
     @cached_property
+    def slow_nodes(self) -> set[str]:
+        """Components whose latency clearly rose, seen at themselves or by their callers."""
+        return {
+            str(r.peer or r.component)
+            for r in self.of("latency", "inference_time", "dependency_latency", "queue_time")
+            if r.rose and (r.peer or r.component) and r.shift and r.shift.factor >= 1.15
+        }
+
+    @cached_property
+    def over_target(self) -> float | None:
+        """Share of the bad stretch in which the alert's own metric is beyond its threshold; None where untold."""
+        alert = self.ctx.bundle.alert
+        if alert.threshold is None or not alert.metric or not self.symptoms:
+            return None
+        mine = [r for r in self.symptoms if r.series.name.startswith(alert.metric)]
+        shares = []
+        for reading in mine:
+            moved = reading.shift
+            if moved is None:
+                continue
+            bad = np.asarray(reading.series.within(moved.start, moved.end + 1).values)
+            ref = np.asarray(reading.series.within(0, moved.start).values)
+            limit = alert.threshold
+            # A threshold in another unit than the series would be nowhere near it.
+            if (
+                not len(bad)
+                or not len(ref)
+                or not 0.2 <= limit / max(float(np.max(bad)), 1e-12) <= 5
+            ):
+                continue
+            shares.append(
+                float(np.mean(bad > limit)) if moved.direction > 0 else float(np.mean(bad < limit))
+            )
+        return max(shares) if shares else None
+
+    @cached_property
     def since(self) -> int | None:
         """When the symptom began, nanoseconds: the earliest of the clear ones' starts."""
         strong = [r for r in self.symptoms if r.shift]
         if not strong:
             return None
-        top = max(r.shift.unusual for r in strong if r.shift)
-        starts = [r.shift.start for r in strong if r.shift and r.shift.unusual >= 0.3 * top]
-        return int(np.median(starts))
+        top = max(r.unusual for r in strong)
+        strong = [r for r in strong if r.unusual >= 0.3 * top]
+        # A step tells its moment; a ramp only about when it began.
+        sharp = [r for r in strong if r.shift and r.shift.shape != "ramp"] or strong
+        return int(np.median([r.shift.start for r in sharp if r.shift]))
 
     @cached_property
     def alerted(self) -> str:
@@ -213,6 +252,9 @@ class Scene:
         if self.since is None or reading.shift is None:
             return 0.0
         late = (reading.shift.low - self.since) / 1e9
+        early = (self.since - reading.shift.high) / 1e9
+        if early > LONG_BEFORE_S and reading.shift.shape != "ramp":
+            return -1.0  # it was there for long, and nobody felt it
         if late <= max(GRACE_S, 3 * reading.shift.step_s):
             return 0.3
         return -min(2.5, late / 600.0)

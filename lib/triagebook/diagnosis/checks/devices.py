@@ -275,6 +275,17 @@ def _near_limit(ctx: Context, reading: Reading) -> bool:
     return limit is not None and float(np.max(reading.series.values[-10:])) >= 0.67 * limit
 
 
+def _not_queueing(ctx: Context, reading: Reading) -> float:
+    """Nats against a leak where what is called got slow first: calls in flight then hold connections."""
+    scene = ctx.scene
+    waits = scene.slow_nodes - {scene.entry, scene.name, reading.component}
+    moved = reading.shift
+    if not waits or moved is None or scene.since is None:
+        return 0.0
+    before_s = (scene.since - moved.low) / 1e9
+    return -2.5 if moved.shape != "ramp" or before_s < 1_800 else 0.0
+
+
 @check(
     "resources.handles",
     "Do open files or connections climb to their limit?",
@@ -337,6 +348,8 @@ def handles(ctx: Context) -> Iterable[Answer]:
     )
     ramp = line_fit is not None and line_fit.climbs
     weight = (3.0 if ramp else 1.2 if worst is not None else 0.3) + (1.2 if line else 0.0)
+    if worst is not None:
+        weight += scene.fits(worst) + _not_queueing(ctx, worst)
     yield Answer(
         locus=locus,
         verdict="bad",

@@ -15,6 +15,8 @@ from triagebook.diagnosis.scene import said
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pandas as pd
+
     from triagebook.analysis.telemetry import Reading
     from triagebook.diagnosis.context import Context
     from triagebook.diagnosis.scene import Scene
@@ -34,7 +36,7 @@ SURGE = 1.25
 """Traffic this many times the usual is a surge."""
 
 
-def since_of(reading: Reading | None) -> object:
+def since_of(reading: Reading | None) -> pd.Timestamp | None:
     """Return the moment a reading began to move; None where it did not."""
     return moment(reading.shift.start) if reading is not None and reading.shift else None
 
@@ -52,7 +54,9 @@ def bad(
     return Answer(
         locus=locus,
         verdict="bad",
-        since=since_of(reading),  # type: ignore[arg-type]
+        since=since_of(reading),
+        since_low=moment(moved.low) if moved else None,
+        since_high=moment(moved.high) if moved else None,
         evidence=ctx.cite("metrics"),
         statement=statement,
         value=round(moved.after, 6) if moved else None,
@@ -106,13 +110,20 @@ def symptom(ctx: Context) -> Iterable[Answer]:
         return
     top = scene.symptoms[0]
     moved = top.shift
-    strong = moved is not None and (moved.unusual >= 2 or abs(moved.effect) >= 0.4)
+    strong = moved is not None and moved.unusual >= 2 and abs(moved.effect) >= 0.3
+    over = scene.over_target
+    within = over is not None and over < 0.15
     yield bad(
         ctx,
         top,
-        said(top) + ("" if moved is None or moved.going_on else "; it came back"),
+        said(top)
+        + ("" if moved is None or moved.going_on else "; it came back")
+        + ("; within its target nearly all the time" if within else ""),
         scene.service_locus(top),
-        (Signal("none", "*", -3.0 if strong else -1.2),),
+        (
+            Signal("none", "*", 0.8 if within else -3.0 if strong else -1.2),
+            *(Signal(c, "*", -2.5) for c in (_CAUSES if within else ())),
+        ),
     )
 
 

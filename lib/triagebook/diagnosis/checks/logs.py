@@ -82,6 +82,10 @@ def _signals(ctx: Context, errors: list[Template]) -> Iterable[Signal]:
     if cause_of(cause).locus == "task" and run is None:
         return
     locus = locus_of(ctx, cause, run, first.example, ctx.changes)
+    known = locus.partition(":")[2] in ctx.names.all | set(ctx.tables) or run is not None
+    if "unknown" in locus or (not known and cause_of(cause).locus == "dependency"):
+        # A system that nobody here calls, or that has no name: a grumble, no cause.
+        return
     blind = ctx.bundle.pipeline is None
     yield Signal(
         cause,

@@ -202,14 +202,15 @@ def cpu(ctx: Context) -> Iterable[Answer]:
     up = scene.rose("cpu_used", "cpu_share", factor=1.3)
     load = load_factor(ctx)
     up = [r for r in up if r.shift and r.shift.factor >= 1.2 * load and _concerns(ctx, r)]
-    if not up:
+    per_process = any(r.component or r.instance for r in seen)
+    owned = [r for r in up if r.component or r.instance] if per_process else up
+    if not owned:
         yield calm(
             ctx,
             f"CPU is as usual in {count(len(seen))} series",
             (Signal("resources.cpu_runaway", "*", -3.0),),
         )
         return
-    owned = [r for r in up if r.component or r.instance] or up
     by_component: dict[str, list[Reading]] = defaultdict(list)
     for reading in owned:
         by_component[reading.component or scene.name].append(reading)
@@ -288,7 +289,10 @@ def growth(ctx: Context) -> Iterable[Answer]:
     if total is None or not used:
         yield unseen(ctx, "Traffic beside the use of resources")
         return
-    days, level = _daily(total.series.times, total.series.values)
+    # The window itself may hold a surge: growth is what the days before show.
+    start = pd.Timestamp(ctx.bundle.windows.current[0]).value
+    past = total.series.within(0, start)
+    days, level = _daily(past.times, past.values)
     if len(days) < 5:
         yield calm(ctx, "Too few days to see a trend", ())
         return
@@ -302,7 +306,10 @@ def growth(ctx: Context) -> Iterable[Answer]:
         return
     best: tuple[float, Reading] | None = None
     for reading in used:
-        d, use = _daily(reading.series.times, reading.series.values)
+        before = reading.series.within(0, start)
+        if len(before.values) < 20:
+            continue
+        d, use = _daily(before.times, before.values)
         if len(d) != len(days) or np.ptp(use) == 0:
             continue
         follows = float(np.corrcoef(level[: len(use)], use)[0, 1])

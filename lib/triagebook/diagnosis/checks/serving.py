@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from triagebook.analysis.telemetry import Reading
+    from triagebook.core.models import Change
     from triagebook.diagnosis.context import Context
     from triagebook.diagnosis.scene import Scene
+
+
+COLD_S = 2_700.0
+"""Cold caches and unloaded models are warm again after so long at most."""
 
 
 @check(
@@ -194,10 +199,9 @@ def throttling(ctx: Context) -> Iterable[Answer]:
 def model_time(ctx: Context) -> Iterable[Answer]:
     """Look for inference time that stepped up at a model change while requests came as usual."""
     scene = ctx.scene
-    changes = scene.near(("model",)) or [
-        c for c in scene.near(("deploy", "flag", "config")) if "model" in c.what.lower()
-    ]
     slower = scene.rose("inference_time", factor=1.15)
+    moved = slower[0].shift if slower else None
+    changes = _model_changes(ctx, moved.start if moved is not None else scene.since)
     seen = scene.of("inference_time")
     model = ctx.bundle.service.model
     if not slower and not (changes and scene.slow):
@@ -243,6 +247,19 @@ def model_time(ctx: Context) -> Iterable[Answer]:
             *((Signal("latency.slow_dependency", "*", -1.0),) if slower else ()),
         ),
     )
+
+
+def _model_changes(ctx: Context, when: int | None) -> list[Change]:
+    """List changes of a model before a moment: of that kind, or that name the model or say so."""
+    scene = ctx.scene
+    found = scene.near(("model",), when)
+    model = ctx.bundle.service.model
+    words = {"model", (model.name if model and model.name else "model").lower()}
+    return found or [
+        c
+        for c in scene.near(("deploy", "flag", "config"), when)
+        if any(w in c.what.lower() for w in words)
+    ]
 
 
 def _model_name(ctx: Context, what: str) -> str:
@@ -323,16 +340,19 @@ def starts(ctx: Context) -> Iterable[Answer]:
     if not seen and not fresh and not said_so:
         yield unseen(ctx, "Restarts and starts of instances")
         return
-    if when is None or not (fresh or said_so):
+    slow = scene.slow_nodes
+    fresh = [r for r in fresh if (r.component or scene.name) in slow]
+    if when is None or not (fresh or (said_so and slow & {scene.entry, scene.name})):
         yield calm(
-            ctx, "No instance started at the onset", (Signal("latency.cold_start", "*", -2.5),)
+            ctx, "Nothing that is slow has just started", (Signal("latency.cold_start", "*", -2.5),)
         )
         return
     moved = scene.slow.shift if scene.slow is not None else None
-    short = moved is not None and not moved.going_on
+    lasted_s = (moved.end - moved.start) / 1e9 if moved is not None else 0.0
+    short = lasted_s <= COLD_S
     locus = f"service:{(fresh[0].component if fresh else None) or scene.name}"
     names = several(sorted({str(r.instance or r.component or scene.name) for r in fresh})[:4])
-    weight = (2.6 if fresh else 1.2) + (0.5 if said_so else 0.0) + (0.6 if short else -0.4)
+    weight = (2.6 if fresh else 1.2) + (0.5 if said_so else 0.0) + (0.6 if short else -1.8)
     reading = fresh[0] if fresh else scene.slow
     if reading is None:
         return
@@ -342,7 +362,7 @@ def starts(ctx: Context) -> Iterable[Answer]:
         since=moment(when),
         evidence=[*ctx.cite("metrics"), *(ctx.cite("logs") if said_so else [])],
         statement=(f"Started just before: {names}" if fresh else f"Start message: {said_so[:140]}")
-        + ("; the latency came back" if short else ""),
+        + ("; the latency came back" if short and moved and not moved.going_on else ""),
         value=len(fresh),
         unit="instances",
         signals=(
@@ -371,19 +391,18 @@ def _fresh(ctx: Context) -> list[Reading]:
             continue
         steps = np.diff(part.values)
         if reading.measure == "uptime":
-            hit = bool((steps < -0.5 * np.abs(part.values[:-1])).any())
+            # A start time jumps up at a start, the time since then falls to nothing.
+            is_age = "age" in reading.series.name or "uptime" in reading.series.name.lower()
+            hit = (steps < -0.5 * np.abs(part.values[:-1])).any() if is_age else (steps > 1).any()
         elif reading.measure in ("restarts", "cold_starts"):
             old = reading.series.within(0, low)
-            hit = bool(
-                part.values.max() > (np.quantile(old.values, 0.99) if len(old.values) else 0)
-                and part.values.max() > 0
-            )
+            usual = np.quantile(old.values, 0.99) if len(old.values) else 0.0
+            hit = part.values.max() > usual
         else:
-            hit = bool((steps > 0).any())
+            hit = (steps > 0).any()
         if hit:
             found.append(reading)
-    begins = _new_instances(scene, low, high)
-    return found + begins
+    return found + _new_instances(scene, low, high)
 
 
 def _new_instances(scene: Scene, low: int, high: int) -> list[Reading]:
