@@ -50,6 +50,7 @@ def make_alert(stage: Stage, state: State, style: Style, scenario: Scenario, at:
         labels |= about
     elif kind is IncidentType.DATA_QUALITY:
         table = stage.batch.tables["online"]
+        fires = at + 1.4 * stage.batch.pipelines[0].every_s
         title = f"{table} is older than promised"
         labels["table"] = table
     elif kind is IncidentType.MODEL_PERFORMANCE:
@@ -87,7 +88,7 @@ def _crossing(stage: Stage, values: Array, at: float, bad_above: bool = True) ->
     over = later[smooth[later] > min(threshold, level)]
     first = int(over[0]) if len(over) else int(later[-1])
     fires = float(clock.at[first]) + max(2 * clock.step_s, 120)
-    return fires, abs(threshold), abs(float(values[min(first + 2, clock.size - 1)]))
+    return fires, abs(threshold), abs(float(smooth[first]))
 
 
 def _latency(stage: Stage, state: State, style: Style, at: float) -> tuple[float, dict[str, object]]:  # fmt: skip

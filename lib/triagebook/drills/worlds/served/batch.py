@@ -120,7 +120,7 @@ class Batch:
 
     Attributes
     ----------
-    tables : dict of "raw", "clean", "features", "online", "model" to name
+    tables : dict of "source", "raw", "clean", "features", "online" to name
     systems : dict of "warehouse", "objects", "registry", "vendor", "scheduler" to name
     growth : list of callables
         Factors of rows, from the moment; faults and herrings add to it.
@@ -172,6 +172,7 @@ def make_batch(rng: np.random.Generator, namer: Namer, plant: Plant, anchor: flo
     )}  # fmt: skip
     tables = {kind: namer.noun() for kind in ("raw", "features")}
     tables = {
+        "source": f"{namer.pick(('inbound', 'drop', 'delivery', 'partner'))}_{namer.noun()}",
         "raw": f"{namer.pick(('raw', 'landing', 'src', 'stage'))}_{tables['raw']}",
         "clean": f"{namer.pick(('clean', 'core', 'trusted'))}_{tables['raw']}",
         "features": f"{namer.pick(('features', 'feat', 'agg'))}_{tables['features']}",
@@ -216,11 +217,16 @@ def make_batch(rng: np.random.Generator, namer: Namer, plant: Plant, anchor: flo
     ))  # fmt: skip
     start = anchor if anchor is not None else end - rng.uniform(0.1, 0.9) * every
     phase = start + (float(rng.uniform(180, 900)) if anchor is not None else 0.0)
+    phase = float(np.ceil(phase / 60)) * 60
     daily = phase + (float(rng.uniform(240, 900)) if anchor is not None else -float(rng.uniform(0, 12)) * HOUR_S)  # fmt: skip
-    return Batch(
-        pipelines=(Pipeline(main, (*first, report), every, phase), Pipeline(train, second, DAY_S, daily)),
-        tables=tables, systems=systems,
-    )  # fmt: skip
+    daily = float(np.ceil(daily / 60)) * 60
+    made = [Pipeline(main, (*first, report), every, phase), Pipeline(train, second, DAY_S, daily)]
+    if rng.random() < 0.5:
+        # Others' pipeline is known here in every second company; else the delivery is all there is.
+        name = f"{namer.word()}_{namer.pick(('supplier', 'exports', 'upstream'))}"
+        others = task(name, "supply", (), 120, ("objects",))
+        made.append(Pipeline(name, (others,), every, phase - 1200))
+    return Batch(pipelines=tuple(made), tables=tables, systems=systems)
 
 
 def run_batch(batch: Batch, clock: Clock, rng: np.random.Generator) -> list[Try]:
@@ -248,6 +254,11 @@ def _one_run(batch: Batch, pipeline: Pipeline, scheduled: float, free: float, cl
     for factor in batch.growth:
         size *= factor(scheduled)
     for task in pipeline.tasks:
+        late = batch.supplier_late is not None and scheduled + 1200 >= batch.supplier_late
+        if task.step == "supply" and late:
+            tries.append(Try(task, run, scheduled, "scheduled", None, None, 1, None, 0.0))
+            done[task.name] = None
+            continue
         before = [done[name] for name in task.upstream]
         rows = round(task.rows * size)
         if any(b is None for b in before):

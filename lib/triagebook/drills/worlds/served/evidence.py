@@ -10,7 +10,13 @@ from triagebook.drills.worlds.served.plant import CALLS
 if TYPE_CHECKING:
     from triagebook.drills.worlds.served.stage import Stage
 
-_PRODUCES = {"ingest": "raw", "validate": "clean", "features": "features", "publish": "online"}
+_PRODUCES = {
+    "supply": "source",
+    "ingest": "raw",
+    "validate": "clean",
+    "features": "features",
+    "publish": "online",
+}
 
 
 def service_of(stage: Stage) -> Service:
@@ -56,6 +62,11 @@ def topology_of(stage: Stage, *, replicas: bool) -> list[Edge]:
         for task in pipeline.tasks:
             edges += [edge(names[u].path, task.path, "feeds") for u in task.upstream]
             edges += [edge(task.path, used, "calls") for used in task.uses]
+    edges += [
+        edge(task.path, batch.task("wait").path, "feeds")
+        for task in batch.tasks()
+        if task.step == "supply"
+    ]
     edges.append(edge(batch.task("publish").path, plant.name("features"), "feeds"))
     edges.append(edge(batch.task("features").path, batch.task("train").path, "feeds"))
     edges.append(edge(batch.task("deploy").path, plant.name("model"), "feeds"))

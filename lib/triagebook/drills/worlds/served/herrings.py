@@ -164,7 +164,7 @@ def weekly_restart(stage: Stage, herring: Herring, at: float) -> None:
                 stage.clock,
                 "cache",
                 pod,
-                when + pod * 40,
+                when + pod * 70,
                 "planned",
                 down_s=20.0,
                 cold=1.2,

@@ -99,9 +99,9 @@ def _memory(stage: Stage, task: Task, own: list[Try], entity: Entity, style: Sty
         else {"pipeline": task.pipeline, "task": task.name}
     )
     out.add(Signal("task_memory", entity, used, "gauge", labels))
-    more = {"resource": "memory"} if "resource_limits" in style.chosen["mem_limit"] else {}
+    more = {"resource": "memory"} if "resource_limits" in style.chosen["task_limit"] else {}
     limit = np.where(np.isnan(used), np.nan, task.mem_limit)
-    out.add(Signal("mem_limit", entity, limit, "gauge", {**labels, **more}))
+    out.add(Signal("task_limit", entity, limit, "gauge", {**labels, **more}))
 
 
 def _during(clock: Clock, item: Try) -> Array:

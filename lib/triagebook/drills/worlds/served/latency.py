@@ -67,10 +67,10 @@ def heavier_model(stage: Stage, fault: Fault, at: float) -> Planted:
     stage.change(at, "model", plant.model, plant.version, version)
     for pod in range(stage.alive("model")):
         stage.levers.restart(
-            plant, stage.clock, "model", pod, at + 20 + pod * 50, "deploy", cold=1.5
+            plant, stage.clock, "model", pod, at + 20 + pod * 70, "deploy", cold=1.5
         )
         stage.say(
-            at + 66 + pod * 50,
+            at + 66 + pod * 70,
             "INFO",
             unit.pods[pod],
             f"Loaded model {plant.model} version {version} ({stage.between(120, 900):.0f} MB) in {stage.between(3, 20):.2f}s",

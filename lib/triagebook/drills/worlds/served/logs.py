@@ -190,7 +190,7 @@ def _task(stage: Stage, item: Try) -> list[Line]:
     ]
     usual = item.end if item.end is not None else stage.clock.end
     if task.step == "wait":
-        where = f"{stage.batch.systems['objects']}://{stage.batch.tables['raw']}"
+        where = f"{stage.batch.systems['objects']}://{stage.batch.tables['source']}"
         text = f"Poking for {where}/dt={moment(item.scheduled):%Y-%m-%d-%H}/_SUCCESS"
         pokes = min(int((usual - start) / 60) + 1, 25)
         lines += [Line(start + 1.5 + 60 * k, "INFO", source, text) for k in range(pokes)]

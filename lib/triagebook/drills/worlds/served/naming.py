@@ -67,10 +67,23 @@ gpu_xid        | code | DCGM_FI_DEV_XID_ERRORS | gpu.xid,hw.gpu.xid_errors | gpu
 task_duration  | s | airflow_task_duration,{app}_task_duration_seconds,job_last_duration_seconds | workflow.task.duration,batch.task.duration | task.{task}.duration,jobs.{task}.took | {task}.Duration
 task_failures  | count | airflow_ti_failures,{app}_task_failures_total,job_failures_total | workflow.task.failures,batch.task.failures | task.{task}.failures,jobs.{task}.failed | {task}.Failures
 task_rows      | count | {app}_task_rows,job_rows_processed,batch_records_written | workflow.task.rows,batch.records | task.{task}.rows,jobs.{task}.records | {task}.Records
+task_limit     | bytes | kube_pod_container_resource_limits,container_spec_memory_limit_bytes | k8s.container.memory_limit,container.memory.limit | task.{task}.mem_limit,jobs.{task}.mem_max | {task}.MemoryReserved
 task_memory    | bytes | container_memory_working_set_bytes,process_resident_memory_bytes,container_memory_rss | process.memory.usage,container.memory.usage,container.memory.working_set | task.{task}.rss,jobs.{task}.mem | {task}.MemoryUtilized
 waiting        | count | airflow_executor_queued_tasks,{app}_queue_depth,jobs_queued | workflow.queue.depth,batch.queue.size | queue.depth,queued | QueueDepth
 pushed         | unix | push_time_seconds,{app}_last_success_timestamp_seconds | batch.last_success.time | last_success,pushed_at | LastSuccessTime
 """
+_FAMILIES: Final = {
+    "client": ("client_calls", "client_errors", "client_latency"),
+    "limits": ("cpu_limit", "mem_limit"),
+    "periods": ("periods", "throttled"),
+    "files": ("fds", "fd_limit"),
+    "disk": ("disk_free", "disk_size"),
+    "ram": ("host_free", "host_total"),
+    "cache": ("hits", "misses", "evictions", "keys"),
+    "pool": ("pool_used", "pool_max"),
+    "gpu": ("gpu_used", "gpu_free", "gpu_util", "gpu_temp", "gpu_clock", "gpu_xid"),
+    "task": ("task_duration", "task_failures", "task_rows", "task_limit", "task_memory"),
+}
 SCALES: Final[dict[str, dict[str, float]]] = {
     "s": {"s": 1.0, "ms": 1e3, "us": 1e6},
     "bytes": {"By": 1.0, "MiBy": 2.0**-20},
@@ -167,10 +180,18 @@ def draw_style(rng: np.random.Generator, app: str, word: str) -> Style:
 
     convention = CONVENTIONS[int(rng.choice(4, p=[0.45, 0.25, 0.18, 0.12]))]
     chosen = {}
+    drawn: dict[str, int] = {}
     for key, (_, options) in _ROWS.items():
-        chosen[key] = options[convention][int(rng.integers(len(options[convention])))]
+        # What one agent measures is named by one hand.
+        family = next((f for f, keys in _FAMILIES.items() if key in keys), key)
+        index = drawn.setdefault(family, int(rng.integers(12)))
+        chosen[key] = options[convention][index % len(options[convention])]
     # A workload and a task of a pipeline are measured by the same agent.
-    for key, like in (("tenant_cpu", "cpu"), ("task_memory", "memory")):
+    for key, like in (
+        ("tenant_cpu", "cpu"),
+        ("task_memory", "memory"),
+        ("task_limit", "mem_limit"),
+    ):
         if convention in ("prometheus", "opentelemetry"):
             chosen[key] = chosen[like]
     shape = "gauges"

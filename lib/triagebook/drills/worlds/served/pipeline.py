@@ -90,7 +90,7 @@ def dependency_down(stage: Stage, fault: Fault, at: float) -> Planted:
             return f"requests.exceptions.ConnectionError: HTTPSConnectionPool(host='{system}', port=443): Max retries exceeded with url: /v1/{task.name} (Caused by NewConnectionError('Failed to establish a new connection: [Errno 111] Connection refused'))"
         return f'botocore.exceptions.EndpointConnectionError: Could not connect to the endpoint URL: "https://{system}/{task.name}" (503 Service Unavailable)'
 
-    _fail(stage, hit[0], at, text, often=fault.share, also=hit[1:], after=0.1)
+    _fail(stage, hit[0], at, text, often=fault.share, also=hit[1:], after=0.03)
     return Planted("pipeline.dependency_down", (f"dependency:{system}",))
 
 
@@ -99,7 +99,7 @@ def auth_expired(stage: Stage, fault: Fault, at: float) -> Planted:
     kind = stage.choose(fault.target, ("warehouse", "objects", "vendor", "registry"))
     system = stage.batch.systems[kind]
     hit = [t for t in stage.batch.tasks() if system in t.uses]
-    flavour = int(stage.rng.integers(4))
+    flavour = int(stage.rng.choice([0, 1, 3] if kind == "objects" else [0, 2, 3]))
     expired = moment(at)
 
     def text(task: Task, _: float) -> str:
@@ -118,7 +118,7 @@ def input_missing(stage: Stage, fault: Fault, at: float) -> Planted:
     """Hold back what others deliver: the sensor waits, or (target "fails") the reader fails."""
     batch = stage.batch
     kind = stage.choose(fault.target, ("waits", "fails"))
-    raw = batch.tables["raw"]
+    raw = batch.tables["source"]
     where = f"{batch.systems['objects']}://{raw}"
     if kind == "waits":
         task = batch.task("wait")
@@ -208,17 +208,20 @@ def disk_full(stage: Stage, fault: Fault, at: float) -> Planted:
 def bad_config(stage: Stage, fault: Fault, at: float) -> Planted:
     """Change or remove a setting, so that the task cannot work with it."""
     task = stage.batch.task(stage.choose(fault.target, ("ingest", "features", "publish", "train")))
-    key = f"{task.pipeline}.{stage.namer.pick(('input_bucket', 'target_schema', 'max_parallel', 'window_days', 'api_base_url'))}"
-    short = key.rsplit(".", maxsplit=1)[-1]
     flavour = int(stage.rng.integers(3))
-    old, new = (("eu-1", None), ("28", "28d"), ("true", "yes,no"))[flavour]
+    name, old, new = (
+        (stage.namer.pick(("input_bucket", "api_base_url", "target_schema")), "eu-1", None),
+        (stage.namer.pick(("window_days", "max_parallel", "batch_hours")), "28", "28d"),
+        (stage.namer.pick(("strict_mode", "use_spot", "full_refresh")), "true", "yes,no"),
+    )[flavour]
+    key, short = f"{task.pipeline}.{name}", name
     stage.change(at, "config", key, old, new)
 
     def text(_: Task, __: float) -> str:
         return (
             f"airflow.exceptions.AirflowNotFoundException: Variable {short} does not exist",
             f"ValueError: invalid literal for int() with base 10: '28d' (setting {short})",
-            f"pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\n{short}\n  Input should be a valid value [type=parsing, input_value='yes,no', input_type=str]",
+            f"pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\n{short}\n  Input should be a valid boolean [type=bool_parsing, input_value='yes,no', input_type=str]",
         )[flavour]
 
     _fail(stage, task, at, text, after=0.03)
@@ -282,27 +285,30 @@ def deploy_failed(stage: Stage, fault: Fault, at: float) -> Planted:
         )
 
     def text(_: Task, __: float) -> str:
-        return f"RuntimeError: rollout of {plant.model} version {version} did not become ready within 600 s ({reason}); version {plant.version} keeps serving"
+        return f"RuntimeError: rollout of {plant.model} version {version} did not become ready in time ({reason}); version {plant.version} keeps serving"
 
     _fail(stage, task, min(at, began), text, after=1.2)
     return Planted("pipeline.deploy_failed", (f"model:{plant.model}/{version}",))
 
 
 def slow(stage: Stage, fault: Fault, at: float) -> Planted:
-    """Make a task take longer; size 1 is six times. Target "rows": on more data; "same": not."""
+    """Make a task take longer; size 1 holds up the next run. Target "rows": on more data; "same": not."""
     kind = stage.choose(fault.target, ("rows", "same"))
     task = stage.batch.task(stage.namer.pick(("features", "ingest")))
     ramp = max(fault.ramp_h * HOUR_S, 1.0)
 
+    every = stage.batch.pipeline_of(task).every_s
+    # Long enough that the next run has to wait for it.
+    longer = fault.size * max(5.0, 1.1 * every / task.median_s)
+
     def factor(when: float) -> float:
-        return float(1 + 5 * fault.size * np.clip((when - at) / ramp, 0, 1))
+        return float(1 + longer * np.clip((when - at) / ramp, 0, 1))
 
     stage.batch.troubles.append(Trouble(frozenset({task.path}), at, "slow", factor=factor))
     if kind == "rows":
         stage.batch.growth.append(
             lambda when: float(1 + 1.2 * fault.size * np.clip((when - at) / ramp, 0, 1))
         )
-    every = stage.batch.pipeline_of(task).every_s
     for when in stage.moments(at + 600, stage.clock.end, 5, 40):
         stage.say(
             when,

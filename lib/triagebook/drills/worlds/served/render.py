@@ -17,6 +17,27 @@ if TYPE_CHECKING:
     from triagebook.drills.worlds.served.queueing import Latency
 
 _BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Limits, counts of things and what batches report are scraped every five minutes at most.
+_SLOW = frozenset(
+    [
+        "cpu_limit",
+        "mem_limit",
+        "task_limit",
+        "fd_limit",
+        "pool_max",
+        "host_total",
+        "disk_size",
+        "started",
+        "replicas",
+        "restarts",
+        "task_duration",
+        "task_failures",
+        "task_rows",
+        "pushed",
+    ]
+)
+_SLOW_S = 300.0
+_MOST = 195_000
 _QUANTILES = (0.5, 0.95, 0.99)
 
 
@@ -82,6 +103,7 @@ class Renderer:
         self._clock = clock
         self._rng = rng
         self._outage = outage
+        self._seldom = np.mod(clock.at, _SLOW_S) < clock.step - 1e-6
         self._names: list[str] = []
         self._labels: list[str] = []
         self._ts: list[Any] = []
@@ -143,7 +165,12 @@ class Renderer:
         )
 
     def frame(self) -> pd.DataFrame:
-        """Return all samples, sorted by name, labels and time."""
+        """Return all samples, sorted by name, labels and time.
+
+        Where they would be too many for a bundle, only every second or third, or so, of the
+        reference is kept.
+        """
+        self._thin()
         order = sorted(range(len(self._names)), key=lambda i: (self._names[i], self._labels[i]))
         sizes = [len(self._values[i]) for i in order]
         where = np.repeat(np.arange(len(order)), sizes)
@@ -157,6 +184,19 @@ class Renderer:
         return pd.DataFrame(
             {"ts": pd.to_datetime(ts, unit="us", utc=True).as_unit("us"), "name": text(self._names), "labels": text(self._labels), "value": values}
         )  # fmt: skip
+
+    def _thin(self) -> None:
+        split = int(self._clock.split * 1e6)
+        now = sum(int((ts >= split).sum()) for ts in self._ts)
+        past = sum(len(ts) for ts in self._ts) - now
+        every = -(-past // max(_MOST - now, 1)) if past + now > _MOST else 1
+        if every == 1:
+            return
+        at = np.round(self._clock.at * 1e6).astype(np.int64)
+        for number, ts in enumerate(self._ts):
+            place = np.searchsorted(at, ts, side="right") - 1
+            keep = (ts >= split) | (place % every == 0)
+            self._ts[number], self._values[number] = ts[keep], self._values[number][keep]
 
     def _accumulates(self) -> bool:
         return self._style.convention in ("prometheus", "opentelemetry")
@@ -254,6 +294,8 @@ class Renderer:
                 labels["stat"] = "Sum" if signal.kind == "counter" else "Average"
         name += suffix
         keep = ~np.isnan(values) & (self._rng.random(clock.size) > 0.003)
+        if signal.key in _SLOW:
+            keep &= self._seldom
         if self._outage is not None:
             keep &= ~((clock.at >= self._outage[0]) & (clock.at < self._outage[1]))
         if not keep.any():

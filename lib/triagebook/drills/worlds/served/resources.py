@@ -32,12 +32,12 @@ def memory_leak(stage: Stage, fault: Fault, at: float) -> Planted:
     else:
         for pod in range(alive):
             stage.levers.restart(
-                stage.plant, stage.clock, role, pod, at + 50.0 * pod, "node drained"
+                stage.plant, stage.clock, role, pod, at + 70.0 * pod, "node drained"
             )
     leaking = max(1, round(fault.share * alive))
     lasts = 0.7 / fault.size * (stage.clock.end - at)
     for pod in range(leaking):
-        began = at + 60 + 50.0 * pod
+        began = at + 60 + 70.0 * pod
         base = float(np.nanmax(stage.calm.units[role].memory[pod]))
         room = unit.mem_limit - base
         full = lasts * stage.between(0.9, 1.15)
@@ -87,7 +87,7 @@ def memory_step(stage: Stage, fault: Fault, at: float) -> Planted:
         stage.levers.versions.append((at + 30, plant.next_version))
         for pod in range(stage.alive(role)):
             stage.levers.restart(
-                plant, stage.clock, role, pod, at + 20 + 30 * pod, "deploy", cold=1.5
+                plant, stage.clock, role, pod, at + 20 + 70 * pod, "deploy", cold=1.5
             )
     else:
         stage.change(
@@ -98,12 +98,12 @@ def memory_step(stage: Stage, fault: Fault, at: float) -> Planted:
             "256",
         )
         for pod in range(stage.alive(role)):
-            stage.levers.restart(plant, stage.clock, role, pod, at + 20 + 30 * pod, "deploy")
+            stage.levers.restart(plant, stage.clock, role, pod, at + 20 + 70 * pod, "deploy")
     base = stage.now(stage.calm.units[role].memory[: stage.alive(role)])
     wanted = min(0.92, 0.72 + 0.2 * fault.size) * unit.mem_limit
     for pod in range(stage.alive(role)):
         stage.levers.memory[role][pod] += (wanted - base) * stage.clock.ramp(
-            at + 65 + 30 * pod, 240
+            at + 65 + 70 * pod, 240
         )
     stage.symptom = Symptom(role, "memory")
     return Planted("resources.memory_step", (f"service:{unit.name}",))
@@ -304,7 +304,7 @@ def limit_lowered(stage: Stage, fault: Fault, at: float) -> Planted:
             killed(stage, role, int(stage.rng.integers(alive)), when)
     stage.change(at, "config", key, old_text, new_text)
     for pod in range(alive):
-        stage.levers.restart(stage.plant, clock, role, pod, at + 20 + 30.0 * pod, "deploy")
+        stage.levers.restart(stage.plant, clock, role, pod, at + 20 + 70.0 * pod, "deploy")
     stage.symptom = Symptom(role, kind)
     return Planted("resources.limit_lowered", (f"config:{key}",))
 

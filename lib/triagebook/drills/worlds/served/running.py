@@ -95,8 +95,8 @@ def make_weather(rng: np.random.Generator, plant: Plant, clock: Clock) -> Weathe
         count = len(unit.pods)
         # Replicas are never quite alike; now and then a whole service has a bad minute.
         own = rng.normal(0, 0.03, size=(count, 1))
-        blips = (rng.random((count, clock.size)) < 0.002) * rng.exponential(
-            0.6, (count, clock.size)
+        blips = (rng.random((count, clock.size)) < 0.002) * np.minimum(
+            rng.exponential(0.5, (count, clock.size)), 1.2
         )
         level[role] = np.exp(own + noise(rng, clock, count, 0.04) + blips)
         tail[role] = np.exp(noise(rng, clock, count, 0.07, 300))
@@ -282,8 +282,8 @@ def _serve(unit: Unit, levers: Levers, weather: Weather, items: Array,
     where = list(unit.hosts)
     throttle = throttled(wanted / limit)
     full = memory[0] / memory[1]
-    # The nearer the limit, the more a garbage collector works to find room.
-    heap = {"jvm": 0.45, "go": 0.3, "python": 0.0}[unit.runtime] * np.clip((full - 0.86) / 0.13, 0, 1) ** 2  # fmt: skip
+    # The nearer the limit, the more a garbage collector, and the kernel, work to find room.
+    heap = {"jvm": 0.45, "go": 0.3, "python": 0.2}[unit.runtime] * np.clip((full - 0.86) / 0.13, 0, 1) ** 2  # fmt: skip
     base = {"jvm": 0.008, "go": 0.003, "python": 0.001}[unit.runtime]
     gc = np.clip(levers.gc[role] + heap + base * weather.tail[role], 0, 0.8)
     slower = stretch[where] * (1 + 2.5 * throttle**2 + np.clip(8 * (wanted / limit - 1), 0, 4))
@@ -348,7 +348,8 @@ def _middle(body: Array, weight: Array) -> Array:
     shown = np.where(weight > 0, body, np.inf)
     ordered = np.sort(shown, axis=0)
     count = np.maximum((weight > 0).sum(0), 1)
-    return np.asarray(np.take_along_axis(ordered, ((count - 1) // 2)[None], axis=0)[0])
+    middle = np.take_along_axis(ordered, ((count - 1) // 2)[None], axis=0)[0]
+    return np.where(np.isfinite(middle), middle, np.median(body, axis=0))
 
 
 def _disk(plant: Plant, clock: Clock, levers: Levers) -> Array:

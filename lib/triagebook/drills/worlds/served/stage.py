@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from triagebook.core.models import Change
 from triagebook.drills.worlds.served.clock import moment
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from triagebook.drills.worlds.served.plant import Plant
     from triagebook.drills.worlds.served.running import State, Weather
     from triagebook.drills.worlds.served.words import Namer
+
+
+T = TypeVar("T", "Clock", "Levers", "Weather")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,19 @@ class Symptom:
     role: str = "api"
     resource: str = ""
     host: int | None = None
+
+
+def at_times(item: T, seen: npt.NDArray[np.bool_]) -> T:
+    """Return a dataclass of arrays with only some moments of each, for what has no memory."""
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, np.ndarray) and value.shape[-1:] == seen.shape:
+            return value[..., seen]
+        if isinstance(value, dict):
+            return {key: cut(entry) for key, entry in value.items()}
+        return value
+
+    return replace(item, **{f.name: cut(getattr(item, f.name)) for f in fields(item)})
 
 
 @dataclass
@@ -105,7 +122,7 @@ class Stage:
         name = self.plant.name(role)
         self.change(at, "deploy", what or name, f"v{major}", f"v{major + 1}")
         for pod in range(self.alive(role)):
-            when = at + 40 + pod * self.between(25, 70)
+            when = at + 40 + pod * self.between(60, 90)
             self.levers.restart(self.plant, self.clock, role, pod, when, "deploy", cold=cold)
             self.say(when, "INFO", self.plant.units[role].pods[pod], f"Stopping: SIGTERM received, draining {int(self.rng.integers(1, 9))} requests")  # fmt: skip
             self.say(when + 44, "INFO", self.plant.units[role].pods[pod], f"Started {name} v{major + 1} in {self.between(4, 30):.1f} s")  # fmt: skip
@@ -169,11 +186,12 @@ class Stage:
         seen = self.clock.at >= min(
             since, self.clock.end - 0.2 * (self.clock.end - self.clock.split)
         )
+        weather, here = at_times(self.weather, seen), at_times(self.clock, seen)
 
         def latency(levers: Levers) -> float:
-            state = run(self.plant, self.clock, levers, self.weather)
+            state = run(self.plant, here, at_times(levers, seen), weather)
             # The worst tenth of the time counts: at the peak a system breaks first.
-            return float(np.quantile(state.units[role].latency.mean_s[seen], 0.9))
+            return float(np.quantile(state.units[role].latency.mean_s, 0.9))
 
         usual = latency(self.levers)
         best, first = low, high

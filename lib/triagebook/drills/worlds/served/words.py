@@ -60,6 +60,7 @@ _STEPS: dict[str, tuple[str, ...]] = {
     "train": ("train", "fit", "retrain", "learn", "tune"),
     "publish": ("publish", "export", "write_store", "materialize", "sync_online", "push"),
     "deploy": ("deploy", "rollout", "promote", "release", "ship"),
+    "supply": ("deliver", "dump", "send", "unload"),
     "report": ("report", "summarize", "metrics", "stats", "digest"),
 }
 _PEOPLE = ("maren", "tobias", "ines", "kofi", "yuki", "oleg", "priya", "luca", "noor", "ada", "bram", "ci", "release-bot", "argo", "renovate")  # fmt: skip

@@ -103,15 +103,15 @@ class Served:
         ).emit()
         emit_jobs(stage, tries, style, renderer)
         lines = [*stage.lines, *logs.chatter(stage, state, tries)]
-        first = min([*moments, *apart], default=clock.end - 2 * HOUR_S)
-        alert = alerting.make_alert(
-            stage, state, style, scenario, min(moments, default=first), tries
-        )
+        truth = _truth(scenario, answers, moments, tries, clock)
+        at = min([*moments, *apart], default=clock.end - 2 * HOUR_S)
+        at = truth.onset.timestamp() if truth.onset is not None else at
+        alert = alerting.make_alert(stage, state, style, scenario, at, tries)
         described = style.described or (
             style.convention == "statsd" and "topology" in scenario.missing
         )
         play = Play(
-            truth=_truth(scenario, answers, moments, tries, clock), alert=alert,
+            truth=truth, alert=alert,
             service=service_of(stage), windows=clock.windows(), ledger=[],
             metrics=renderer.frame(), metrics_meta=renderer.meta if described else None,
             logs=logs.frame(lines, clock.start, clock.end),
