@@ -11,7 +11,8 @@ from triagebook.analysis.cells import Breach, Cells, judge, rows_of
 from triagebook.analysis.novelty import natural_of, unseen
 from triagebook.analysis.ranges import numeric, written_numbers
 from triagebook.analysis.related import disagreements
-from triagebook.analysis.wording import forms, spelling
+from triagebook.analysis.scatter import confined, uneven
+from triagebook.analysis.wording import forms, wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +44,7 @@ def breaches(cells: Cells, *, key: bool = False) -> list[Breach]:
         if cells.reads_as_numbers:
             found += numeric(cells)
         else:
-            found += spelling(cells)
+            found += wording(cells)
             found += written_numbers(cells)
     if not key:
         found += _unique(cells)
@@ -61,13 +62,15 @@ def _empty(cells: Cells) -> list[Breach]:
     natural = natural_of(before)
     if not natural.exceeded(int(now.sum()), len(now), times=0.25):
         return []
+    if not cells.timed and (confined(now) or (before.any() and uneven(now))):
+        return []
     share = float(now.mean())
     return [Breach("missing", share, natural.share, cells.example(now), now, missing=True)]
 
 
 def _unique(cells: Cells) -> list[Breach]:
     """Values that repeat where none did."""
-    if cells.numeric and not _whole(cells):
+    if (cells.numeric or cells.reads_as_numbers) and not _whole(cells):
         return []
     old = cells.reference
     there = old[old >= 0]
@@ -147,8 +150,8 @@ def at_odds(columns: dict[str, Cells]) -> Iterable[tuple[str, Breach]]:
         known = before[np.isfinite(before)]
         if len(known) < 50:
             continue
-        what = "at odds with the numbers beside it"
-        for share, times in ((0.0, 2.0), (0.005, 4.0)):
-            level = float(np.quantile(known, 1 - share)) * (1.5 if share == 0 else 1.0)
-            for breach in judge(cells, what, before > level, now > level, times=times):
-                yield names[number], breach
+        level = 1.5 * float(known.max())
+        for breach in judge(
+            cells, "at odds with the numbers beside it", before > level, now > level
+        ):
+            yield names[number], breach

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.novelty import FOLDS, SURE, Marks, Natural, folds_of, natural_of, unseen
+from triagebook.analysis.scatter import confined, grouped, uneven
 
 _READS_AS_NUMBER = 0.97
 _LEAST_VALUES = 3
 _CLOSED = 0.02
+_FEW_VALUES = 50
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Cells:
         Whether the column is stored as numbers: its texts then say nothing of form.
     numbers : float array, shape (len(said),)
         The texts read as numbers, NaN where they are none.
+    timed : bool
+        Whether rows have times: then a fault begins at a moment, and broken rows lie together.
     """
 
     said: list[str]
@@ -61,9 +65,10 @@ class Cells:
     current: np.ndarray
     numeric: bool
     numbers: np.ndarray
+    timed: bool = False
 
     @classmethod
-    def of(cls, reference: pd.Series, current: pd.Series) -> Cells:
+    def of(cls, reference: pd.Series, current: pd.Series, *, timed: bool = False) -> Cells:
         """Make the cells of a column: equal texts get one number."""
         numeric = all(
             pd.api.types.is_numeric_dtype(part) and not pd.api.types.is_bool_dtype(part)
@@ -87,6 +92,7 @@ class Cells:
             codes[len(reference) :],
             numeric,
             numbers.to_numpy("float64", na_value=np.nan),
+            timed,
         )
 
     @cached_property
@@ -127,41 +133,36 @@ def judge(
     *,
     strict: bool = False,
     plain: bool = False,
+    sturdy: bool = True,
     times: float = 2.0,
     sure: float = SURE,
 ) -> list[Breach]:
     """Keep a rule that is broken more often than the reference would, by rows and by distinct values.
 
     `strict`: no clean row breaks it. `plain`: one value may break it on many rows and still be wrong.
+    `sturdy`: a plain rule that no row of the reference breaks may be broken here more than there.
     """
     natural = natural_of(before)
     if plain and cells.closed and not before.any():
         sure = max(sure, 0.005)
     if not natural.exceeded(int(now.sum()), len(now), strict=strict, times=times, sure=sure):
         return []
-    if one_stretch(now):
-        return []
+    if not cells.timed:
+        # Where the order of rows is all there is of time, new things come together.
+        alone = len(np.unique(cells.current[now])) == 1
+        plainly = strict or (plain and sturdy and not before.any())
+        if confined(now) or grouped(now, cells.current) or ((alone or not plainly) and uneven(now)):
+            return []
     if not strict and not _by_value(cells, before, now, plain=plain):
         return []
     return [Breach(what, float(now.mean()), natural.share, cells.example(now), now)]
 
 
-def one_stretch(now: np.ndarray) -> bool:
-    """Tell whether the rows are one block among others: new things come so, broken cells lie scattered.
-
-    Parameters
-    ----------
-    now : bool array, shape (n,), with at least one True
-    """
-    place = np.flatnonzero(now)
-    span = int(place[-1] - place[0]) + 1
-    return len(place) >= 20 and len(place) >= 0.95 * span and span <= 0.98 * len(now)
-
-
 def _by_value(cells: Cells, before: np.ndarray, now: np.ndarray, *, plain: bool) -> bool:
     """Whether many values break the rule: one new thing alone may well be on many rows."""
     values = np.unique(cells.current[now])
-    if cells.closed:
+    known = len(np.unique(cells.reference))
+    if cells.closed or known <= _FEW_VALUES:
         return plain or len(values) >= 2
     if len(values) < _LEAST_VALUES:
         return False

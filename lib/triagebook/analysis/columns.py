@@ -51,6 +51,17 @@ def kind_of(*parts: pd.Series) -> Kind:
     return "category"
 
 
+def is_tag(reference: pd.Series, current: pd.Series) -> bool:
+    """Tell whether a column only says which window a row is of: one value before, another one now.
+
+    A year, a batch, a release: that it changed is no movement, and it tells rows apart by nothing.
+    """
+    old, new = reference.dropna(), current.dropna()
+    if not len(old) or not len(new) or old.iloc[0] == new.iloc[0]:
+        return False
+    return bool((old == old.iloc[0]).all()) and bool((new == new.iloc[0]).all())
+
+
 def as_numbers(values: pd.Series) -> np.ndarray:
     """Return the finite numbers of a column as float64, shape (n_finite,)."""
     numbers = np.asarray(

@@ -35,7 +35,10 @@ class Natural:
 
     @property
     def share(self) -> float:
-        """The share to expect: of all stretches, or of the worst where stretches differ by more than chance."""
+        """The share to expect: of all stretches; where they differ by more than chance, what may come next.
+
+        That is the worst of them and as much again as they lie apart.
+        """
         total = int(self.rows.sum())
         if not total:
             return 1.0
@@ -43,7 +46,8 @@ class Natural:
         there = self.rows > 0
         tail = binom.sf(self.broken[there] - 1, self.rows[there], min(pooled + 0.5 / total, 1.0))
         if (tail < 0.01 / max(int(there.sum()), 1)).any():
-            return float((self.broken[there] / self.rows[there]).max())
+            shares = self.broken[there] / self.rows[there]
+            return float(min(2 * shares.max() - shares.min(), 1.0))
         return pooled
 
     def exceeded(
@@ -71,7 +75,8 @@ class Natural:
             return False
         if usual > MOST_USUAL and times > 1:
             return False
-        if broken / rows - usual < max(LEAST_SHARE, times * usual):
+        least = times * usual if usual < 0.01 else 1.5 * times * usual
+        if broken / rows - usual < max(LEAST_SHARE, least):
             return False
         before = (0.1 if strict else 0.5) / max(int(self.rows.sum()), 1)
         level = min(usual + before, 1.0)

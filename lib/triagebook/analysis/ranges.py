@@ -11,6 +11,7 @@ from triagebook.analysis.cells import Breach, Cells, judge
 from triagebook.analysis.novelty import FOLDS, SURE, folds_of
 
 _TREND = 0.8
+_NEAR = 21
 
 
 def numeric(cells: Cells) -> list[Breach]:
@@ -34,8 +35,10 @@ def _ranges(cells: Cells, old: np.ndarray, new: np.ndarray) -> list[Breach]:
     known = old[np.isfinite(old)]
     if len(known) < 20 or not np.isfinite(new).any():
         return []
+    band = 0.0
     if _trends(old):
         # A number that grows with the rows is out of range at once: hold it against its neighbours.
+        band = _NEAR * float(np.median(np.abs(np.diff(known))))
         old, new = _beside(old), _beside(new)
         known = old[np.isfinite(old)]
     found: list[Breach] = []
@@ -46,14 +49,17 @@ def _ranges(cells: Cells, old: np.ndarray, new: np.ndarray) -> list[Breach]:
             rest = old[(fold != one) & np.isfinite(old)]
             if len(rest) < 10:
                 return found
-            low, high = _reach(rest, margin)
+            low, high = _reach(rest, margin, band)
             mine = fold == one
             before[mine] = (old[mine] < low) | (old[mine] > high)
-        low, high = _reach(known, margin)
+        low, high = _reach(known, margin, band)
         now = (new < low) | (new > high)
         what = f"outside {low:.4g} to {high:.4g}"
-        # So far out, few rows are enough.
-        found += judge(cells, what, before, now, sure=0.01 if margin >= 1 else SURE, plain=True)
+        # So far out, few rows are enough; records are set now and then.
+        sure = 0.01 if margin >= 1 else SURE if margin else 1e-6
+        if margin == 0 and now.mean() < 0.03:
+            continue
+        found += judge(cells, what, before, now, sure=sure, plain=True, sturdy=False)
     return found
 
 
@@ -67,15 +73,15 @@ def _trends(values: np.ndarray) -> bool:
 def _beside(values: np.ndarray) -> np.ndarray:
     """Return the distance of each number from the median of the rows around it; NaN at both ends."""
     series = pd.Series(values)
-    middle = series.rolling(21, center=True).median()
+    middle = series.rolling(_NEAR, center=True).median()
     return np.asarray((series - middle).to_numpy())
 
 
-def _reach(known: np.ndarray, margin: float) -> tuple[float, float]:
+def _reach(known: np.ndarray, margin: float, band: float) -> tuple[float, float]:
     low, high = float(known.min()), float(known.max())
     # Rain and waiting times set records now and then: the longer a tail, the farther a record.
     inner = np.quantile(known, [0.01, 0.99])
-    wide = margin * (high - low)
+    wide = max(margin * (high - low), band)
     below = low - max(wide, 2 * (float(inner[0]) - low) if margin else 0.0)
     above = high + max(wide, 2 * (high - float(inner[1])) if margin else 0.0)
     # A quantity that was never negative has no business below zero, however near.

@@ -50,7 +50,9 @@ def disagreements(
             line = _line(reference[:, other], reference[:, column])
             for rows, kept in ((reference, before), (current, now)):
                 off = rows[:, column] - (line[0] * rows[:, other] + line[1])
-                kept.append(np.abs(off) / line[2])
+                # A line says nothing beyond the numbers it was drawn through.
+                beyond = (rows[:, other] < line[3]) | (rows[:, other] > line[4])
+                kept.append(np.where(beyond, np.nan, np.abs(off) / line[2]))
         out[column] = _least(before), _least(now)
     return out
 
@@ -73,10 +75,10 @@ def _correlation(left: np.ndarray, right: np.ndarray) -> float:
     return abs(float(np.corrcoef(x, y)[0, 1]))
 
 
-def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Slope, intercept and spread of the residual."""
+def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float, float, float]:
+    """Slope, intercept, spread of the residual, and the range of x."""
     both = np.isfinite(x) & np.isfinite(y)
     slope, level = np.polyfit(x[both], y[both], 1)
     left = y[both] - (slope * x[both] + level)
     spread = max(float(left.std()), 1e-9 * float(np.abs(y[both]).max()), 1e-300)
-    return float(slope), float(level), spread
+    return float(slope), float(level), spread, float(x[both].min()), float(x[both].max())

@@ -27,6 +27,7 @@ _CLASSES = str.maketrans(
 )
 _RUN = re.compile(r"(.)\1+")
 _WORD = re.compile(r"(?<![\w])[^\W\d_]{4,}(?![\w])")
+_DAMAGE = re.compile("\ufffd|[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac|[\x00-\x08\x0e-\x1f]")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -60,6 +61,16 @@ def symbols(text: str) -> str:
     return f"{kinds}|{edges}{double}"
 
 
+def badly_spaced(text: str) -> bool:
+    """Whether a text begins or ends with a space, or holds two together."""
+    return text != text.strip() or "  " in text
+
+
+def is_damaged(text: str) -> bool:
+    """Whether a text was decoded by another encoding than it was written in, or holds control characters."""
+    return bool(_DAMAGE.search(text))
+
+
 def case(text: str) -> str:
     """Return how letters are cased: none, lower, upper, title or mixed."""
     letters = [c for c in text if c.isalpha()]
@@ -82,6 +93,11 @@ def last_word(text: str) -> str:
     """Return the trailing letters in lower case, as of a unit; empty where there are none."""
     found = re.search(r"[^\W\d_]+[.%]?$|[%$€£°]$", text.strip())
     return found.group().lower() if found else ""
+
+
+def length(text: str) -> str:
+    """Return the number of characters, as a mark."""
+    return str(len(text))
 
 
 def grams(text: str, size: int) -> set[str]:

@@ -121,7 +121,10 @@ def _modes(by: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def blamed(
-    known: np.ndarray, rows: np.ndarray, found: Sequence[Tie]
+    known: np.ndarray,
+    rows: np.ndarray,
+    found: Sequence[Tie],
+    accused: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Say which cells break ties learnt from other rows.
 
@@ -131,6 +134,8 @@ def blamed(
         The rows that values are learnt from.
     rows : int array, shape (m, columns)
         The rows to judge. What they say three times and more of a value never seen is learnt too.
+    accused : bool array, shape (m, columns), or None
+        Cells that break other rules: they account for the ties of their row.
 
     Returns
     -------
@@ -162,19 +167,27 @@ def blamed(
     some = np.flatnonzero(broken.any(axis=1))
     if not len(some):
         return wrong, judged
-    patterns, which, often = np.unique(
-        broken[some], axis=0, return_inverse=True, return_counts=True
+    if accused is None:
+        accused = np.zeros(rows.shape, dtype=bool)
+    # Rows that break the same ties with the same cells accused are decided together.
+    kinds, which, often = np.unique(
+        np.hstack((broken[some], accused[some])), axis=0, return_inverse=True, return_counts=True
     )
     which = which.reshape(-1)
-    # Rows that leave a choice are decided by those that do not.
+    choices: list[tuple[list[Tie], np.ndarray]] = []
     certain = np.zeros(rows.shape[1])
-    for last in (False, True):
-        for number, pattern in enumerate(patterns):
-            cells, plain = _fewest([found[at] for at in np.flatnonzero(pattern).tolist()], certain)
-            if last:
-                wrong[np.ix_(some[which == number], cells)] = True
-            elif plain:
-                certain[cells] += often[number]
+    doubtful = np.zeros(rows.shape[1])
+    for number, kind in enumerate(kinds):
+        of_kind = [found[at] for at in np.flatnonzero(kind[: len(found)]).tolist()]
+        choices.append((of_kind, kind[len(found) :]))
+        cells, plain = _fewest(of_kind, choices[-1][1], certain * 0)
+        for cell in cells if plain else {c for t in of_kind for c in (t.of, *t.by)}:
+            (certain if plain else doubtful)[cell] += often[number]
+    # Rows that leave a choice are decided by those that do not, where these are many.
+    certain[certain < 0.3 * doubtful] = 0.0
+    for number, (of_kind, known_wrong) in enumerate(choices):
+        cells, _ = _fewest(of_kind, known_wrong, certain)
+        wrong[np.ix_(some[which == number], cells)] = True
     return wrong, judged
 
 
@@ -189,15 +202,16 @@ def _common(by: np.ndarray, of: np.ndarray) -> np.ndarray:
     return common
 
 
-def _fewest(broken: list[Tie], sure: np.ndarray) -> tuple[list[int], bool]:
+def _fewest(broken: list[Tie], accused: np.ndarray, sure: np.ndarray) -> tuple[list[int], bool]:
     """Pick columns until every broken tie has one, and say whether there was no choice.
 
-    The column in most ties comes first; of near equals the one that is `sure` to be wrong on more rows,
-    then the determined one.
+    Cells accused otherwise account for their ties. Then the column in most ties comes first; of near
+    equals the one that is `sure` to be wrong on more rows, then the determined one.
     """
-    picked = []
+    known = set(np.flatnonzero(accused).tolist())
+    picked = sorted(known & {c for tie in broken for c in (tie.of, *tie.by)})
     plain = True
-    left = list(broken)
+    left = [tie for tie in broken if not known & {tie.of, *tie.by}]
     while left:
         score: dict[int, float] = {}
         for tie in left:
@@ -226,7 +240,10 @@ def _steady(reference: np.ndarray, half: int, tie: Tie) -> bool:
 
 
 def tie_breaches(
-    reference: np.ndarray, current: np.ndarray, first: Sequence[int] = ()
+    reference: np.ndarray,
+    current: np.ndarray,
+    first: Sequence[int] = (),
+    accused: np.ndarray | None = None,
 ) -> dict[int, tuple[np.ndarray, float]]:
     """Find columns whose cells break ties more often than the reference's.
 
@@ -235,6 +252,8 @@ def tie_breaches(
     reference, current : int arrays, shape (n_ref, columns), (n_cur, columns)
         Value numbers, alike in both; -1 for null.
     first : columns to try in pairs before others
+    accused : bool array, shape (n_cur, columns), or None
+        Cells that break other rules.
 
     Returns
     -------
@@ -244,7 +263,7 @@ def tie_breaches(
     found = [tie for tie in ties(reference, first) if _steady(reference, half, tie)]
     if not found:
         return {}
-    wrong, judged = blamed(reference, current, found)
+    wrong, judged = blamed(reference, current, found, accused)
     parts = [
         blamed(reference[:half], reference[half:], found),
         blamed(reference[half:], reference[:half], found),

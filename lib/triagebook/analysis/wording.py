@@ -20,23 +20,48 @@ if TYPE_CHECKING:
 def forms(cells: Cells) -> list[Breach]:
     """Find texts of a form, of letters or of a value that the reference (nearly) never shows."""
     found: list[Breach] = []
-    rules: tuple[tuple[str, Callable[[str], str]], ...] = (
-        ("of another form", texts.exact_form),
-        ("of another form", texts.form),
+    loose: list[tuple[str, Callable[[str], str]]] = [
         ("of another form", texts.coarse_form),
         ("of other symbols", texts.symbols),
-        ("cased otherwise", texts.case),
-        ("begun or ended otherwise", texts.ends),
-        ("ended otherwise", texts.last_word),
-        ("of another length", lambda text: str(len(text))),
+    ]
+    rules = list(loose)
+    if not cells.reads_as_numbers:
+        rules += [
+            ("of another form", texts.exact_form),
+            ("of another form", texts.form),
+            ("cased otherwise", texts.case),
+            ("begun or ended otherwise", texts.ends),
+            ("ended otherwise", texts.last_word),
+            ("of another length", texts.length),
+        ]
+    elif _fixed_length(cells):
+        rules.append(("of another length", texts.length))
+    never: tuple[tuple[str, Callable[[str], bool]], ...] = (
+        ("spaced otherwise", texts.badly_spaced),
+        ("of broken encoding", texts.is_damaged),
     )
+    for what, test in never:
+        odd = np.array([test(v) for v in cells.said] + [False])
+        found += judge(cells, what, odd[cells.reference], odd[cells.current], strict=True)
     void = np.array([not texts.is_placeholder(v) for v in cells.said], dtype=bool)
     for what, rule in rules:
         marks = texts.numbered(cells.said, rule)
         sides = rows_of(cells, marks, void)
+        plain = (what, rule) in loose or rule is texts.case
         for rare in (0.001, 0.02):
-            plain = rule in (texts.coarse_form, texts.symbols, texts.case)
             found += judge(cells, what, *unseen(*sides, rare=rare), plain=plain)
+    return [_damaged(b) for b in found]
+
+
+def _fixed_length(cells: Cells) -> bool:
+    """Whether numbers are codes: nearly all of one length, of three digits and more."""
+    lengths = np.array([len(v) for v in cells.said])[cells.reference[cells.reference >= 0]]
+    return bool(np.bincount(lengths)[3:].max(initial=0) >= 0.99 * len(lengths))
+
+
+def wording(cells: Cells) -> list[Breach]:
+    """Find texts of letters, words or a value that the reference (nearly) never shows."""
+    found: list[Breach] = []
     for size in (1, 2, 3):
         value, mark = texts.numbered_sets(cells.said, partial(texts.grams, size=size))
         sides = rows_of_sets(cells, value, mark)
@@ -46,11 +71,12 @@ def forms(cells: Cells) -> list[Breach]:
             found += judge(cells, what, *unseen(*sides, least=2))
     found += _letters(cells)
     found += _vocabulary(cells)
+    found += _spelling(cells)
     return [_damaged(b) for b in found]
 
 
 def _damaged(breach: Breach) -> Breach:
-    if "\ufffd" in breach.example or "Ã" in breach.example or "â€" in breach.example:
+    if texts.is_damaged(breach.example):
         return Breach("of broken encoding", breach.share, breach.usual, breach.example, breach.rows)
     return breach
 
@@ -88,7 +114,7 @@ def _vocabulary(cells: Cells) -> list[Breach]:
     return judge(cells, "a value never seen", *unseen(*sides))
 
 
-def spelling(cells: Cells) -> list[Breach]:
+def _spelling(cells: Cells) -> list[Breach]:
     """Find words a letter away from far more frequent ones, where the reference has fewer such."""
     value, mark = texts.numbered_sets(cells.said, texts.words)
     names: dict[str, int] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.columns import Kind, kind_of
+from triagebook.analysis.columns import Kind, is_tag, kind_of
 from triagebook.analysis.harm import StandIn, decision_threshold
 from triagebook.analysis.movement import UNTIMED, Movement, movement, table_movements
 from triagebook.analysis.series import Series, to_series
@@ -421,6 +421,8 @@ def _comparable(view: View) -> list[tuple[str, Kind]]:
         if name in skip or name not in view.current or not view.reference[name].notna().any():
             continue
         old, new = view.reference[name], view.current[name]
+        if is_tag(old, new):
+            continue
         kind = kind_of(old, new)
         text = kind == "category" and not pd.api.types.is_numeric_dtype(old)
         if kind in ("number", "category") and not (

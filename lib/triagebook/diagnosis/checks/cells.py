@@ -10,7 +10,7 @@ import pandas as pd
 
 from triagebook.analysis.breaches import at_odds, breaches, strays
 from triagebook.analysis.cells import Breach, Cells
-from triagebook.analysis.columns import as_numbers
+from triagebook.analysis.columns import as_numbers, is_tag
 from triagebook.analysis.quality import in_spells
 from triagebook.analysis.ties import tie_breaches
 from triagebook.analysis.units import ks
@@ -71,16 +71,18 @@ def _of_table(ctx: Context, view: View) -> list[BrokenColumn]:
     spec = view.spec
     skip = ctx.outputs(view) | {spec.time_column, spec.label_time_column, spec.local_time_column}
     names = [str(c) for c in view.reference if c not in skip and c in view.current]
+    names = [n for n in names if not is_tag(view.reference[n], view.current[n])]
     moved = {c.name: c for c in ctx.columns if c.table == view.name}
     old = _thinned(view.reference)
     new = _thinned(view.current)
-    columns = {name: Cells.of(old[name], new[name]) for name in names}
+    columns = {name: Cells.of(old[name], new[name], timed=view.timed) for name in names}
     found: dict[str, list[Breach]] = {}
     for name, cells in columns.items():
         column = moved.get(name)
         split = column.movement.split if column is not None else None
         if split is not None:
-            late = Cells.of(old[name], _thinned(view.current.iloc[split.index :])[name])
+            since = _thinned(view.current.iloc[split.index :])
+            late = Cells.of(old[name], since[name], timed=True)
             found[name] = breaches(late, key=name in spec.key_columns)
         if split is None or not found[name]:
             found[name] = breaches(cells, key=name in spec.key_columns)
@@ -92,8 +94,9 @@ def _of_table(ctx: Context, view: View) -> list[BrokenColumn]:
     if names:
         before = np.column_stack([columns[n].reference for n in names])
         now = np.column_stack([columns[n].current for n in names])
+        accused = np.column_stack([_accused(found[n], len(new)) for n in names])
         worded = [at for at, n in enumerate(names) if not columns[n].numeric]
-        for number, (rows, usual) in tie_breaches(before, now, worded).items():
+        for number, (rows, usual) in tie_breaches(before, now, worded, accused).items():
             cells = columns[names[number]]
             found[names[number]].append(
                 Breach(
@@ -117,6 +120,15 @@ def _of_table(ctx: Context, view: View) -> list[BrokenColumn]:
                     _since(view, moved.get(name), kept[0], len(new)),
                 )
             )
+    return out
+
+
+def _accused(found: list[Breach], rows: int) -> np.ndarray:
+    """Rows that break any rule of a column; of rows since an onset, none."""
+    out = np.zeros(rows, dtype=bool)
+    for breach in found:
+        if len(breach.rows) == rows:
+            out |= breach.rows
     return out
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from triagebook.analysis.cells import one_stretch
 from triagebook.analysis.columns import as_numbers
 from triagebook.analysis.quality import (
     category_recode,
     default_fill,
     swapped,
 )
+from triagebook.analysis.scatter import confined, uneven
 from triagebook.core.words import several, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.cells import broken_columns
@@ -19,6 +19,7 @@ from triagebook.diagnosis.checks.inputs import matched_reference, no_tables
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from triagebook.analysis.quality import Fill
     from triagebook.diagnosis.context import Column, Context
 
 
@@ -83,6 +84,8 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
         gain = m.null_gap
         if gain < 0.01 or m.null_ratio < 1.25:
             continue
+        if m.null_reference > 0.95 or (not ctx.rows(column).timed and _with_order(ctx, column)):
+            continue  # rows in some order: what their stretches allow is judged cell by cell, below
         hit.add(column.name)
         yield _fault(
             ctx,
@@ -144,11 +147,8 @@ def filled(ctx: Context) -> Iterable[Answer]:
         fill = default_fill(
             matched_reference(ctx, column)[column.name], ctx.after(column)[column.name]
         )
-        if fill is not None and not ctx.rows(column).timed and column.kind == "category":
-            # In rows without times, a label that comes in one block is a new thing.
-            filled_rows = ctx.after(column)[column.name].astype(str).to_numpy() == fill.value
-            if one_stretch(filled_rows):
-                continue
+        if fill is not None and _comes_with_order(ctx, column, fill):
+            continue
         if fill is None or fill.share_current - fill.share_reference < 0.5 * column.movement.effect:
             continue
         hit = True
@@ -171,6 +171,22 @@ def filled(ctx: Context) -> Iterable[Answer]:
         )
     if ctx.inputs and not hit:
         yield fine(ctx, "No constant fills a column", Signal("data.default_fill", "*", -3.0))
+
+
+def _with_order(ctx: Context, column: Column) -> bool:
+    """Whether nulls may be more only because rows without times are in some order."""
+    nulls = ctx.after(column)[column.name].isna().to_numpy()
+    new = column.movement.null_reference < 0.02
+    return column.movement.surprise is None or confined(nulls) or (new and uneven(nulls))
+
+
+def _comes_with_order(ctx: Context, column: Column, fill: Fill) -> bool:
+    """Whether a value may be common now only because rows without times are in some order."""
+    if ctx.rows(column).timed:
+        return False
+    rows = ctx.after(column)[column.name].astype(str).to_numpy() == fill.value
+    ordered = column.movement.surprise is None
+    return confined(rows) or uneven(rows) or (ordered and fill.share_current > 0.9)
 
 
 @check(

@@ -139,6 +139,7 @@ def mix(ctx: Context) -> Iterable[Answer]:
         if moved is None:
             continue
         value, was, now = moved
+        ctx.results.setdefault("segments", {})[column.name] = f"segment:{column.name}={value}"
         helps = carried.get(column.name)
         weight = 2.5 if helps else 2.0
         # A value that was never there is rather a new label than a new crowd.
@@ -276,6 +277,7 @@ def harm(ctx: Context) -> Iterable[Answer]:
 
 def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, how: str) -> Answer:
     harmful = result.changed >= HARMLESS_SHARE
+    segment = ctx.results.get("segments", {}).get(column.name)
     return Answer(
         # A natural movement changes decisions too: that is the model at work.
         locus=f"feature:{column.name}",
@@ -302,6 +304,11 @@ def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, 
             ),
             Signal("drift.feature_shift", f"feature:{column.name}", 0.7 if harmful else -1.0),
             Signal("drift.seasonal", f"feature:{column.name}", 0.3 if not harmful else -0.2),
+            *(
+                (Signal("drift.population_shift", segment, -2.5),)
+                if segment is not None and not harmful
+                else ()
+            ),
         ),
     )
 
