@@ -1,0 +1,415 @@
+"""Which rows moved: a search over values, ranges and pairs of columns for the slice that carries it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from triagebook.analysis.blocks import DAY
+from triagebook.core.words import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LEVELS = 40
+_BINS = 8
+_FEW = 12
+_LEAST = 25
+_STARTS = (0.0, 0.35, 0.6, 0.8)
+"""A fault may begin within the window: the rows before it would hide it."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column as group numbers.
+
+    Attributes
+    ----------
+    codes : int array, shape (n,)
+        0 to k-1; -1 for values in no group.
+    names : list of str, length k
+        Text of each value, or the lower edge of each range.
+    ordered : bool
+        Whether neighbouring groups may be joined to a range.
+    """
+
+    column: str
+    codes: np.ndarray
+    names: list[str]
+    ordered: bool
+    edges: tuple[float, ...] = ()
+
+    def only(self, rows: np.ndarray) -> Coded:
+        """Return the groups of some rows."""
+        return Coded(self.column, self.codes[rows], self.names, self.ordered, self.edges)
+
+    def named(self, low: int, high: int) -> str:
+        """Write groups low to high (inclusive) as `COLUMN=VALUE`, a range as `COLUMN=10..20`."""
+        if not self.ordered:
+            return f"{self.column}={self.names[low]}"
+        left = number(self.edges[low - 1]) if low > 0 else ""
+        right = number(self.edges[high]) if high < len(self.edges) else ""
+        return f"{self.column}={left}..{right}"
+
+
+def coded(column: str, values: pd.Series, reference: np.ndarray) -> Coded | None:
+    """Turn a column into groups; None where it has too many values, or only one.
+
+    Parameters
+    ----------
+    values : Series, shape (n,)
+    reference : bool array, shape (n,)
+        Rows from which ranges of numbers are cut.
+    """
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return None
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if numeric:
+        numbers = values.to_numpy("float64", na_value=np.nan)
+        finite = numbers[np.isfinite(numbers)]
+        if not len(finite):
+            return None
+        distinct = np.unique(finite) if len(finite) < 5_000 else np.unique(finite[:5_000])
+        if len(distinct) > _FEW or not np.all(distinct == np.floor(distinct)):
+            known = numbers[reference & np.isfinite(numbers)]
+            if len(known) < 50:
+                return None
+            edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1]))
+            codes = np.searchsorted(edges, numbers, side="right")
+            codes[~np.isfinite(numbers)] = -1
+            if len(edges) < 1:
+                return None
+            return Coded(column, codes, [], ordered=True, edges=tuple(float(e) for e in edges))
+        values = pd.Series(numbers)
+    codes, uniques = pd.factorize(values, use_na_sentinel=True)
+    if len(uniques) < 2:
+        return None
+    size = np.bincount(codes[codes >= 0], minlength=len(uniques))
+    names = [_text(u, whole=numeric) for u in uniques]
+    if len(uniques) > _LEVELS:
+        # Of very many values only the frequent ones can be slices; with none frequent it is a key.
+        kept = np.argsort(-size, kind="stable")[:_LEVELS]
+        if size[kept[0]] < 2 * _LEAST:
+            return None
+        again = np.full(len(uniques) + 1, -1)
+        again[kept] = np.arange(len(kept))
+        codes, names = again[codes], [names[i] for i in kept]
+    return Coded(column, np.asarray(codes), names, ordered=False)
+
+
+def _text(value: object, *, whole: bool) -> str:
+    return str(int(value)) if whole and isinstance(value, float | np.floating) else str(value)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Rows that moved together.
+
+    Attributes
+    ----------
+    name : str
+        `COLUMN=VALUE`, two of them joined by ` & `, or `*` for all rows.
+    columns : tuple of str
+    gain : float
+        Nats that the movement explains, less the logarithm of the slices looked at.
+    before, after : float array, shape (k,)
+        Mean of each statistic in the reference and since `start`.
+    rows_before, rows_after : int
+    start : int
+        Row from which it was measured, among all rows.
+    inside : bool array, shape (n,)
+    outside_z, outside_share : float
+        How sure the other rows moved too, and by how much of the slice's movement.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    gain: float
+    before: np.ndarray
+    after: np.ndarray
+    rows_before: int
+    rows_after: int
+    start: int
+    inside: np.ndarray = field(repr=False)
+    outside_z: float = 0.0
+    outside_share: float = 0.0
+
+    @property
+    def shift(self) -> np.ndarray:
+        """Movement of each statistic, shape (k,)."""
+        return np.asarray(self.after - self.before)
+
+    @property
+    def everything(self) -> bool:
+        """Whether all rows moved, rather than a slice."""
+        return self.name == "*"
+
+
+@dataclass(frozen=True)
+class Field:
+    """The statistics of all rows, ready to be summed by slice.
+
+    Attributes
+    ----------
+    stats : float array, shape (n, k)
+    times : int64 array, shape (n,), nanoseconds, ascending
+    reference, late : bool array, shape (n,)
+    """
+
+    stats: np.ndarray
+    times: np.ndarray
+    reference: np.ndarray
+    late: np.ndarray
+    floor: np.ndarray
+    """Least variance of a row's statistic, shape (k,): a slice that happens to be all alike is no surer."""
+
+    def starts(self) -> list[int]:
+        """Rows from which the movement may be measured: a few quantiles of the late rows."""
+        rows = np.flatnonzero(self.late)
+        return sorted({int(rows[int(q * len(rows))]) for q in _STARTS}) if len(rows) else []
+
+    def sums(self, codes: np.ndarray, k: int) -> _Sums:
+        """Sum the statistics by group and day."""
+        there = codes >= 0
+        day = (self.times - self.times[0]) // DAY if len(self.times) else self.times
+        return _Sums.of(self, codes, there, day.astype(np.int64), k)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Reference: counts, means, variances, and what days differ by; late: counts and sums by start."""
+
+    n: np.ndarray
+    mean: np.ndarray
+    square: np.ndarray
+    natural: np.ndarray
+    late_n: np.ndarray
+    late_sum: np.ndarray
+    late_square: np.ndarray
+    days: np.ndarray
+    floor: np.ndarray
+
+    @classmethod
+    def of(
+        cls, rows: Field, codes: np.ndarray, there: np.ndarray, day: np.ndarray, k: int
+    ) -> _Sums:
+        k_stats = rows.stats.shape[1]
+        old = there & rows.reference
+        c, d = codes[old], day[old]
+        days = int(d.max()) + 1 if len(d) else 1
+        cell = d * k + c
+        size = np.bincount(cell, minlength=days * k).reshape(days, k).astype(float)
+        n = size.sum(axis=0)
+        mean, square, natural = (np.zeros((k, k_stats)) for _ in range(3))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            for j in range(k_stats):
+                v = rows.stats[old, j]
+                total = np.bincount(cell, v, days * k).reshape(days, k)
+                mean[:, j] = total.sum(axis=0) / n
+                square[:, j] = np.bincount(c, v * v, k) / n
+                var = np.maximum(square[:, j] - mean[:, j] ** 2, 1e-12)
+                # What days differ by, beyond what their few rows give (DerSimonian and Laird 1986).
+                gap = np.where(size > 0, (total / size - mean[:, j]) ** 2 * size / var, 0.0)
+                used = (size > 0).sum(axis=0)
+                weight = n - (size**2).sum(axis=0) / n
+                own = np.maximum((gap.sum(axis=0) - (used - 1)) / weight, 0.0) * var
+                own = np.where((used >= 4) & np.isfinite(own), own, 0.0)
+                big = n >= _LEAST
+                pooled = float(np.median(own[big])) if big.any() else 0.0
+                natural[:, j] = np.maximum(pooled, own)
+        starts = rows.starts()
+        late_n = np.zeros((len(starts), k))
+        late_sum, late_square = (np.zeros((len(starts), k, k_stats)) for _ in range(2))
+        span = np.ones(len(starts))
+        for i, start in enumerate(starts):
+            part = slice(start, None)
+            ok = there[part] & rows.late[part]
+            c = codes[part][ok]
+            late_n[i] = np.bincount(c, minlength=k)
+            for j in range(k_stats):
+                v = rows.stats[part, j][ok]
+                late_sum[i, :, j] = np.bincount(c, v, k)
+                late_square[i, :, j] = np.bincount(c, v * v, k)
+            if len(rows.times):
+                span[i] = max((rows.times[-1] - rows.times[start]) / DAY, 1.0)
+        return cls(n, mean, square, natural, late_n, late_sum, late_square, span, rows.floor)
+
+    def joined(self, low: int, high: int) -> _Sums:
+        """Join the groups low to high (inclusive) into one."""
+        part = slice(low, high + 1)
+        n = self.n[part]
+        total = max(n.sum(), 1.0)
+        w = (n / total)[:, None]
+        return _Sums(
+            np.array([n.sum()]),
+            np.nansum(self.mean[part] * w, axis=0)[None],
+            np.nansum(self.square[part] * w, axis=0)[None],
+            np.nanmax(self.natural[part], axis=0)[None],
+            self.late_n[:, part].sum(axis=1, keepdims=True),
+            self.late_sum[:, part].sum(axis=1, keepdims=True),
+            self.late_square[:, part].sum(axis=1, keepdims=True),
+            self.days,
+            self.floor,
+        )
+
+    def z(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return z of each start, group and statistic, and the late means; shapes (s, k, stats)."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            after = self.late_sum / self.late_n[..., None]
+            own = np.maximum(self.late_square / self.late_n[..., None] - after**2, 0.0)
+            old = np.maximum(self.square - self.mean**2, 0.0)[None]
+            n, m = self.n[None, :, None], self.late_n[..., None]
+            var = np.maximum((old * n + own * m) / (n + m), self.floor)
+            error = var * (1 / m + 1 / n) + self.natural[None] * (1 / self.days[:, None, None])
+            z = (after - self.mean[None]) / np.sqrt(error)
+        few = (self.late_n < _LEAST) | (self.n[None] < _LEAST)
+        z[few] = 0.0
+        return np.nan_to_num(z), after
+
+
+def search(rows: Field, columns: Sequence[Coded], least_shift: np.ndarray) -> list[Slice]:
+    """Find the slices that moved, the one that explains most first.
+
+    Parameters
+    ----------
+    rows : Field
+    columns : sequence of Coded
+    least_shift : float array, shape (k,)
+        A movement smaller than this in every statistic is none worth a word.
+
+    Returns
+    -------
+    list of Slice
+        At most eight, all with a positive gain; `*` among them where all rows together moved.
+
+    Notes
+    -----
+    The gain is half the sum of z² over the statistics, each z measured against rows and against what
+    days differ by anyway, less the logarithm of the number of slices looked at: small slices have to
+    be much surer to win. After Kulldorff, M. (1997), A spatial scan statistic.
+    """
+    starts = rows.starts()
+    if not starts or int(rows.reference.sum()) < _LEAST:
+        return []
+    found: list[Slice] = []
+    everything = Coded("*", np.zeros(len(rows.times), dtype=np.int64), ["*"], ordered=False)
+    looked = sum(len(_ranges(c)) for c in columns) * len(starts)
+    price = float(np.log(max(looked, 1)))
+    whole = _best(rows, everything, starts, least_shift, float(np.log(len(starts))))
+    single = [s for c in columns for s in _best(rows, c, starts, least_shift, price)]
+    single.sort(key=lambda s: (-s.gain, s.name))
+    found = [*whole, *single[:6]]
+    # Pairs of the most telling columns, where both halves have a voice.
+    telling = list(dict.fromkeys(s.columns[0] for s in single if s.gain > 2))[:4]
+    if single and single[0].gain > 6:
+        found += _pairs(
+            rows, [c for c in columns if c.column in telling], starts, least_shift, price
+        )
+    found.sort(key=lambda s: (-s.gain, s.name))
+    return [_with_outside(rows, s) for s in found[:8] if s.gain > 0]
+
+
+def _ranges(column: Coded) -> list[tuple[int, int]]:
+    if not column.ordered:
+        return [(i, i) for i in range(len(column.names))]
+    k = len(column.edges) + 1
+    return [(a, b) for a in range(k) for b in range(a, k) if b - a < k - 1]
+
+
+def _best(
+    rows: Field, column: Coded, starts: list[int], least: np.ndarray, price: float
+) -> list[Slice]:
+    k = len(column.names) if not column.ordered else len(column.edges) + 1
+    sums = rows.sums(column.codes, k)
+    out = []
+    for low, high in _ranges(column):
+        part = sums.joined(low, high)
+        z, after = part.z()
+        gain = 0.5 * (z[:, 0] ** 2).sum(axis=1)
+        i = int(np.argmax(gain))
+        shift = np.abs(after[i, 0] - part.mean[0])
+        if gain[i] <= price or not np.any((shift >= least) & (np.abs(z[i, 0]) > 2)):
+            continue
+        inside = (column.codes >= low) & (column.codes <= high)
+        out.append(
+            Slice(
+                "*" if column.column == "*" else column.named(low, high),
+                (column.column,),
+                float(gain[i]) - price,
+                part.mean[0],
+                after[i, 0],
+                int(part.n[0]),
+                int(part.late_n[i, 0]),
+                starts[i],
+                inside,
+            )
+        )
+    out.sort(key=lambda s: (-s.gain, s.name))
+    return out[:2]
+
+
+def _pairs(
+    rows: Field, columns: list[Coded], starts: list[int], least: np.ndarray, price: float
+) -> list[Slice]:
+    out: list[Slice] = []
+    for i, a in enumerate(columns):
+        for b in columns[i + 1 :]:
+            ka, kb = (len(c.names) if not c.ordered else len(c.edges) + 1 for c in (a, b))
+            codes = np.where((a.codes >= 0) & (b.codes >= 0), a.codes * kb + b.codes, -1)
+            names = [f"{a.named(x, x)} & {b.named(y, y)}" for x in range(ka) for y in range(kb)]
+            both = Coded("", codes, names, ordered=False)
+            out += [
+                replace(s, name=s.name.removeprefix("="), columns=(a.column, b.column))
+                for s in _best(rows, both, starts, least, price + float(np.log(ka * kb)))
+            ]
+    return out
+
+
+def _with_outside(rows: Field, found: Slice) -> Slice:
+    """Measure whether the rows outside the slice moved the same way."""
+    if found.everything:
+        return found
+    codes = np.where(found.inside, -1, 0)
+    start = found.start
+    old, new = (codes == 0) & rows.reference, (codes == 0) & rows.late
+    new[:start] = False
+    if old.sum() < _LEAST or new.sum() < _LEAST:
+        return found
+    sums = rows.sums(codes, 1)
+    z, after = sums.z()
+    at = rows.starts().index(start)
+    # Each statistic by its spread, and less what chance alone gives of it.
+    spread = np.sqrt(np.maximum(sums.square[0] - sums.mean[0] ** 2, 1e-12))
+    gap = (after[at, 0] - sums.mean[0]) / spread
+    chance = len(gap) * (1 / new.sum() + 1 / old.sum())
+    away = float(np.sqrt(max((gap**2).sum() - chance, 0.0)))
+    inner = float(np.linalg.norm(found.shift / spread))
+    share = away / inner if inner > 0 else 0.0
+    return replace(found, outside_z=float(np.abs(z[at, 0]).max()), outside_share=share)
+
+
+def chosen(found: list[Slice]) -> Slice | None:
+    """Choose the slice to name: the best, unless all rows moved about as much as it did.
+
+    Returns
+    -------
+    Slice or None
+        `*` where the rows outside the best slice plainly moved too, by a third of it or more; a pair
+        only where it explains clearly more than its better half.
+    """
+    if not found:
+        return None
+    whole = next((s for s in found if s.everything), None)
+    best = next((s for s in found if not s.everything and len(s.columns) == 1), None)
+    pair = next((s for s in found if len(s.columns) == 2), None)
+    if pair is not None and (best is None or pair.gain > 1.3 * best.gain + 3):
+        best = pair
+    if best is None or whole is None:
+        return best or whole
+    if whole.gain >= best.gain:
+        return whole
+    spread = best.outside_z >= 4 and best.outside_share >= 0.3
+    return whole if spread else best
