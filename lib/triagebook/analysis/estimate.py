@@ -17,9 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.classifier_measures import (
+    LOWER_IS_BETTER,
+    MEASURES,
+    Measure,
+    expected,
+    measures,
+)
 from triagebook.analysis.density_ratio import density_ratio
 from triagebook.analysis.encode import Encoder
-from triagebook.analysis.measures import LOWER_IS_BETTER, MEASURES, Measure, expected, measures
 
 if TYPE_CHECKING:
     from sklearn.isotonic import IsotonicRegression

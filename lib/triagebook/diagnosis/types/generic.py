@@ -52,24 +52,7 @@ GENERIC = Spec(
             "model",
             "Is the model as good as before?",
             "Share of positive decisions as served, and with each moved feature put back.",
-<<<<<<< HEAD
             (*ask.QUALITY_ALL, *ask.HARM),
-=======
-            (
-                "model.output_moved",
-                "model.measured_performance",
-                "model.base_rate",
-                "model.label_delivery",
-                "model.labels_plausible",
-                "model.labels_follow_scores",
-                "model.scores_follow_inputs",
-                "model.version",
-                "model.serving_skew",
-                "model.decision_cut",
-                "model.staleness",
-                "drift.harm",
-            ),
->>>>>>> wt-model
             "harm",
         ),
         Section(
