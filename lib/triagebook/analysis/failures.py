@@ -72,7 +72,8 @@ def name_in(text: str, names: Iterable[str]) -> str | None:
     for name in sorted(set(names), key=lambda n: (-len(n), n)):
         if len(name) < 2:
             continue
-        spelt = re.escape(name.lower()).replace(r"\-", "[-_. ]").replace("_", "[-_. ]")
+        # A name is spelt with dashes in one place and with underscores in the next.
+        spelt = "[-_. ]".join(re.escape(part) for part in re.split(r"[-_]", name.lower()))
         if re.search(rf"(?<![a-z0-9]){spelt}(?![a-z0-9])", low):
             return name
     return None

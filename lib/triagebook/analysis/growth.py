@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.stats import theilslopes
@@ -28,6 +29,8 @@ class Climb:
         Drops of a quarter or more in the current window.
     level, share_gained : float
         The last level, and what the stretch added over its first level.
+    peak : float
+        The stretch's highest level over the highest the reference saw (its 99.5 % quantile).
     """
 
     per_hour: float
@@ -39,12 +42,17 @@ class Climb:
     resets: int
     level: float
     share_gained: float
+    peak: float = float("inf")
 
     @property
     def climbs(self) -> bool:
         """Whether it rises steadily, by a tenth at least, and did not do so before."""
         return (
-            self.steady >= 0.8 and self.share_gained >= 0.1 and self.before < 0.7 and self.low > 0
+            self.steady >= 0.8
+            and self.share_gained >= 0.1
+            and self.before < 0.7
+            and self.low > 0
+            and self.peak >= 1.03
         )
 
     @property
@@ -122,6 +130,7 @@ def climb(times: np.ndarray, values: np.ndarray, start: int) -> Climb | None:
         resets=len(drops),
         level=float(values[end - 1]),
         share_gained=(last - base) / abs(base) if base else float(np.sign(last)),
+        peak=_peak(values[:first], y),
     )
 
 
@@ -144,11 +153,29 @@ def _rank_correlation(t: np.ndarray, y: np.ndarray) -> float:
     return float(np.corrcoef(order, np.arange(len(t)))[0, 1])
 
 
+def _peak(past: np.ndarray, now: np.ndarray) -> float:
+    if len(past) < 16:
+        return float("inf")
+    top = float(np.quantile(past, 0.995))
+    return float(np.max(now)) / top if top > 0 else float("inf")
+
+
 def _before(times: np.ndarray, values: np.ndarray, length: int) -> float:
-    """Median rank correlation with time over the reference's stretches of a length."""
+    """Median rank correlation with time over the reference's stretches of a length, resets cut out.
+
+    A heap that climbs between collections climbs in every stretch between two of them.
+    """
     if len(times) < 16 or length <= 0:
         return 0.0
     found: list[float] = []
+    cuts = [0, *(1 + np.flatnonzero(_drops(values))), len(values)]
+    if len(cuts) > 4:
+        for a, b in pairwise(cuts):
+            if b - a >= 8:
+                t, y = _thin(times[a:b], values[a:b])
+                found.append(_rank_correlation(t, y))
+        if found:
+            return float(np.median(found))
     end = int(times[-1])
     while end - length >= times[0] and len(found) < 20:
         a, b = np.searchsorted(times, [end - length, end])

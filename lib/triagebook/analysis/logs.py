@@ -20,7 +20,9 @@ _MASKS = (
     (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(:\d+)?\b"), "<address>"),
     # Digits alone, or behind a point, are a number: 0.1234567890123 folds as 0.12 does.
     (
-        re.compile(r"\b0x[0-9a-f]+\b|(?<!\.)\b(?=\d*[a-f])[0-9a-f]{12,}\b", re.IGNORECASE),
+        re.compile(
+            r"\b0x[0-9a-f]+\b|(?<!\.)\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,}\b", re.IGNORECASE
+        ),
         "<hex>",
     ),
     (re.compile(r"(?<![\w.])(/[\w.@+-]+){2,}"), "<path>"),
@@ -58,7 +60,7 @@ TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "pipeline.auth_expired",
         re.compile(
-            r"(HTTP\S*|status\w*|code|error|response|returned|got)[ :=(/'\"]*(401|403)\b|\b(401|403)[ :](Client Error|Unauthori[sz]ed|Forbidden)"
+            r"(HTTP\S*|status\w*|code|error|response|returned|got)[ :=(/'\"]*(401|403)\b|\b(401|403)[ :](Client Error|Unauthori[sz]ed|Forbidden)|Expired\w*Signature|signature has expired"
             r"|Unauthori[sz]ed\b|\bForbidden\b|(token|credential|certificate|session|key|password)s?\b[^.\n]{0,40}\b(expired|revoked|invalid)"
             r"|(expired|invalid|revoked) (token|credential|certificate|session|password|api.?key)|ExpiredToken|permission denied"
             r"|Access ?Denied|authentication failed|password authentication|not authori[sz]ed|InvalidClientTokenId|invalid_grant",
@@ -90,8 +92,8 @@ TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"(missing|undefined|unset|required)[\w ]{0,20}(environment )?(variable|setting|config\w*|parameter|option|key\b)"
             r"|(variable|setting|parameter|option|config\w*|key)\b[^.\n]{0,60}\b(is |was )?(missing|not set|undefined|not defined|required|does not exist|invalid|unknown)"
-            r"|KeyError: ['\"][A-Z][A-Z0-9_]+['\"]|os\.environ|invalid (value|config\w*|setting|literal for|option|choice)"
-            r"|ValidationError[^\n]{0,80}[Ss]etting|could not parse config|ConfigError|ConfigurationError|ConfigException|ImproperlyConfigured"
+            r"|(?-i:KeyError: ['\"][A-Z][A-Z0-9_]+['\"])|os\.environ|invalid (value|config\w*|setting|literal for|option|choice)"
+            r"|ValidationError[^\n]{0,80}[Ss]etting|\((setting|option|config\w*) [\w.]+\)|could not parse config|ConfigError|ConfigurationError|ConfigException|ImproperlyConfigured"
             r"|yaml\.\w*Error|toml\w*\.\w*Error|\bnot set\b|no such option|unrecognized arguments|must be (one of|between|a positive|greater)",
             re.IGNORECASE,
         ),

@@ -134,7 +134,9 @@ def shift(
     (low_i, high_i, weight), sign = found
     if weight <= 0:
         return None
-    past = _past_weights(old_t, np.clip(r_old / spread, -_CLIP, _CLIP), end - start, sign)
+    z_old = np.clip(r_old / spread, -_CLIP, _CLIP)
+    began = int(wide_t[min(low_i, len(wide_t) - 1)])
+    past = _past_weights(old_t, z_old, end - start, sign, began)
     going_on = high_i >= len(z) - max(2, len(z) // 20)
     last = len(wide_t) - 1
     segment_end = len(new_t)
@@ -255,20 +257,32 @@ def _heaviest(z: np.ndarray) -> tuple[int, int, float]:
     return low, high, float(rise[high])
 
 
-def _past_weights(times: np.ndarray, z: np.ndarray, length: int, sign: int) -> float:
+def _past_weights(times: np.ndarray, z: np.ndarray, length: int, sign: int, began: int) -> float:
     """Return the heaviest segment of any reference window of the same length, either sign counted less."""
     weights: list[float] = []
+    again = 0.0
     end = int(times[-1]) + 1
-    while end - length >= times[0] - length // 4 and len(weights) < 60:
+    stops = []
+    while end - length >= times[0] and len(stops) < 60:
+        stops.append(end)
+        end -= max(length // 2, 1)
+    stops.append(int(times[0]) + length)  # the oldest window, which the steps may miss
+    for end in stops:
         a, b = np.searchsorted(times, [end - length, end])
         if b - a >= 5:
-            weights.append(max(_heaviest(sign * z[a:b])[2], 0.5 * _heaviest(-sign * z[a:b])[2]))
-        end -= max(length // 2, 1)
+            low, _, up = _heaviest(sign * z[a:b])
+            weights.append(max(up, 0.5 * _heaviest(-sign * z[a:b])[2]))
+            at = int(times[min(a + low, b - 1)])
+            off = abs((at - began + DAY // 2) % DAY - DAY // 2)
+            if off <= 1.5 * HOUR:
+                again = max(again, up)
     if not weights:
         return _heaviest(sign * z)[2]
     # The reference may hold an old incident: one window far above all others is not its nature.
     order = sorted(weights)
-    return order[-2] if len(order) >= 6 and order[-1] > 3 * order[-2] else order[-1]
+    # What came at the same time of day before is its nature all the same, were it only once a week.
+    usual = order[-2] if len(order) >= 6 and order[-1] > 3 * order[-2] else order[-1]
+    return max(usual, again)
 
 
 def _onset(

@@ -190,6 +190,8 @@ def readings(
         who = _entity(
             one, names, meta.get(base) or meta.get(one.name) or {}, hidden.get(one.name, {})
         )
+        if who.get("task") and measure == "latency":
+            measure = "task_time"
         if who.get("peer") and measure in ("latency", "traffic", "errors"):
             # Seen from the caller: it tells of the callee.
             measure = f"dependency_{measure}"
@@ -266,6 +268,8 @@ def _entity(
             kind = "model"
         elif key.lower() in _INSTANCE or words & (_INSTANCE | {"replica"}):
             kind = "instance"
+        elif words & {"task", "dag", "step", "stage"} and "id" not in words:
+            kind = "task"
         elif (words & _PEER and not words & {"service"}) or words & {
             "peer",
             "destination",

@@ -291,7 +291,9 @@ class Context:
     def names(self) -> Names:
         """The names of services, hosts and tasks that the bundle knows."""
         service = self.bundle.service
-        tasks = {t.task for t in self.bundle.pipeline or []} | set(service.tasks or [])
+        tasks = {t.task for t in self.bundle.pipeline or []}
+        for named in service.tasks or []:
+            tasks |= {named, named.rpartition(".")[2]}
         edges = self.bundle.topology or []
         calling = {n for e in edges if e.kind == "calls" for n in (e.from_, e.to)}
         calling |= {service.name, *(service.dependencies or [])}

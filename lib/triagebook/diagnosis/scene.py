@@ -144,8 +144,10 @@ class Scene:
         by_name: dict[str, list[Reading]] = defaultdict(list)
         for reading in parts:
             by_name[reading.series.name].append(reading)
-        # One name counts everything once; the one with most samples is the fullest.
-        name = max(by_name, key=lambda n: (sum(len(r.series.values) for r in by_name[n]), n))
+        # One name counts everything once: the one that counts most.
+        name = max(
+            by_name, key=lambda n: (sum(float(np.median(r.series.values)) for r in by_name[n]), n)
+        )
         summed = _sum([r.series for r in by_name[name]])
         reference, current = self.ctx.bundle.windows.reference, self.ctx.bundle.windows.current
         moved = shift(
@@ -158,11 +160,20 @@ class Scene:
     @cached_property
     def symptoms(self) -> list[Reading]:
         """What users feel and what clearly got worse, at the watched service first."""
-        worse = [r for r in self.of(*SYMPTOMS) if _worse(r)]
+        worse = [r for r in self.of(*SYMPTOMS) if _worse(r) and self._matters(r)]
         at_home = [r for r in worse if r.component in (None, self.entry, self.name)]
         return sorted(at_home, key=_unusual) or sorted(
             (r for r in worse if r.component in self.own), key=_unusual
         )
+
+    def _matters(self, reading: Reading) -> bool:
+        """Whether errors are a share of the requests worth a person's time: half a percent."""
+        if reading.measure != "errors" or reading.shift is None:
+            return True
+        total = self.total("traffic", component=reading.component) or self.total("traffic")
+        if total is None or not len(total.series.values):
+            return True
+        return reading.shift.after >= 0.005 * float(np.median(total.series.values))
 
     @cached_property
     def slow(self) -> Reading | None:
@@ -238,13 +249,11 @@ class Scene:
         if self.alerted in _RESOURCES:
             if family != self.alerted:
                 return -1.0
-            named = set(self.ctx.bundle.alert.labels.values()) & {
-                reading.component,
-                reading.instance,
-                reading.host,
-                reading.peer,
-            }
-            return 1.2 if named else 0.6
+            about = set(self.ctx.bundle.alert.labels.values()) & self.ctx.names.all
+            mine = {reading.component, reading.instance, reading.host, reading.peer}
+            if about & mine:
+                return 1.2
+            return -0.5 if about - {self.name} else 0.6
         return 0.0 if self.symptoms or self.alerted not in ("latency", "errors") else -1.0
 
     def order(self, reading: Reading) -> float:

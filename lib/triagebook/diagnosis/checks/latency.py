@@ -32,6 +32,8 @@ _CAUSES = (
     "latency.cold_start",
     "latency.cache_misses",
 )
+_UNFELT = ("resources.cpu_runaway", "resources.noisy_neighbour", "resources.memory_step")
+"""What explains no alert about latency that nobody feels."""
 SURGE = 1.25
 """Traffic this many times the usual is a surge."""
 
@@ -105,7 +107,14 @@ def symptom(ctx: Context) -> Iterable[Answer]:
         yield calm(
             ctx,
             f"Latency and errors are as usual in {count(len(seen))} series",
-            (Signal("none", "*", 0.8), *(Signal(c, "*", -1.5) for c in _CAUSES)),
+            (
+                Signal("none", "*", 1.5),
+                *(Signal(c, "*", -2.5) for c in _CAUSES),
+                *(
+                    Signal(c, "*", -1.5)
+                    for c in (_UNFELT if scene.alerted in ("latency", "errors") else ())
+                ),
+            ),
         )
         return
     top = scene.symptoms[0]
@@ -223,7 +232,7 @@ def callee(ctx: Context) -> Iterable[Answer]:
         reading = slow[node]
         explains = _explains(scene, reading)
         locus = f"dependency:{node}"
-        weight = (2.5 if explains >= 0.3 else 0.8) + scene.order(reading)
+        weight = (2.5 if explains >= 0.3 else 0.8) + scene.order(reading) + scene.fits(reading)
         yield bad(
             ctx,
             reading,

@@ -43,6 +43,11 @@ def new_errors(ctx: Context) -> Iterable[Answer]:
     found = changed_templates(old, new, ratio)
     ctx.results["templates"] = found
     errors = [t for t in found if t.severity not in ("WARN", "WARNING")]
+    # Rare errors are each new when they come. They count when they are more than usual, or several alike.
+    bad = ("ERROR", "FATAL", "CRITICAL")
+    lines = [int(part["severity"].astype(str).str.upper().isin(bad).sum()) for part in (old, new)]
+    more = lines[1] > 1.5 * lines[0] * ratio + 3
+    errors = [t for t in errors if t.current >= 3 or more or t.severity != "ERROR"]
     if not errors:
         said = f"; {count(len(found))} warnings are more frequent" if found else ""
         yield Answer(

@@ -142,6 +142,7 @@ def _find_failure(ctx: Context) -> Failure | None:
         if rate > 0 and now <= 1.5 * rate and often:
             continue
         failed.append(run)
+    failed += _now_and_then(ctx, recent, failed, by_task)
     if not failed:
         return None
     names = {r.task for r in failed}
@@ -160,6 +161,36 @@ def _find_failure(ctx: Context) -> Failure | None:
         }
     )
     return Failure(first, text, len(failed), tuple(followers), _when(first), from_logs)
+
+
+def _now_and_then(
+    ctx: Context,
+    recent: Sequence[TaskRun],
+    failed: Sequence[TaskRun],
+    by_task: dict[tuple[str, str], list[TaskRun]],
+) -> list[TaskRun]:
+    """List tries that failed in half of a task's newest runs or more, though a retry saved them; rare before."""
+    start, end = ctx.bundle.windows.current
+    known = {(r.pipeline, r.task) for r in failed}
+    tries: dict[tuple[str, str], list[TaskRun]] = defaultdict(list)
+    before: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for run in ctx.bundle.pipeline or []:
+        if _state(run) not in _FAILED:
+            continue
+        at = run.end or run.start or end
+        key = (run.pipeline, run.task)
+        if start <= at <= end:
+            tries[key].append(run)
+        elif at < start:
+            before[key].add(run.run)
+    out = []
+    for key, bad in tries.items():
+        runs = {r.run for r in bad}
+        all_runs = {r.run for r in recent if (r.pipeline, r.task) == key}
+        rate = len(before[key]) / max(len(by_task[key]), 1)
+        if key not in known and len(runs) >= 2 and len(runs) >= 0.5 * len(all_runs) and rate < 0.1:
+            out += bad
+    return out
 
 
 def _healed(run: TaskRun, recent: Sequence[TaskRun]) -> bool:
@@ -243,6 +274,15 @@ def locus_of(
     if kind == "model":
         name, version = _version_of(ctx, text, changes)
         return f"model:{name}/{version}"
+    # A key that was just changed and that the text names is it, in the change's own spelling.
+    for change in changes:
+        if change.kind in ("config", "flag", "infra"):
+            whole = setting_of(change.what)
+            tail = re.split(r"[.:/]", whole)[-1]
+            if len(tail) >= 3 and re.search(
+                rf"(?<!\w){re.escape(tail)}(?!\w)", text, re.IGNORECASE
+            ):
+                return f"config:{whole}"
     key = key_of(text)
     for change in changes:
         if change.kind in ("config", "flag", "infra") and (

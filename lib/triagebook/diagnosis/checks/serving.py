@@ -304,7 +304,11 @@ def memory(ctx: Context) -> Iterable[Answer]:
         return
     host = scene.host_of(top)
     locus = f"host:{host}"
-    weight = (3.0 if hard else 2.0) + scene.order(top) - (0.0 if scene.symptoms else 1.0)
+    # One sign alone is often the kernel's housekeeping; several at once are pressure.
+    signs = {r.measure for r in up} | {r.measure for r in scene.fell("memory_free", factor=0.7)}
+    strong = factor >= 3.0 and len(signs) >= 2
+    weight = (3.0 if strong and hard else 2.0 if len(signs) >= 2 else 0.9) + scene.order(top)
+    weight += scene.fits(top) - (0.0 if scene.symptoms else 1.0)
     kinds_up = several(sorted({r.measure.replace("_", " ") for r in up}))
     yield bad(
         ctx,
