@@ -21,6 +21,10 @@ ABNORMAL_Z = 2.5
 """From here on the alerting metric counts as abnormal: it lasts, and one window in a hundred at most of a
 clean past does the same (bursts are already in the spread that it is measured by)."""
 
+_GROWTH = 2.0
+"""Trouble grows on its way up, by queues and repeated calls: a callee with half of its caller's trouble is
+taken to explain it all."""
+
 _SIDE_WEIGHT = 0.2
 _TOTAL_WEIGHT = 0.1
 
@@ -167,7 +171,8 @@ def rank_causes(
     reach = way.distances(asked.node)
     order = sorted(
         (s for s in suspects.values() if s.score > 0),
-        key=lambda s: (s.node not in reach, -round(s.score, 9), -reach.get(s.node, 0), s.node),
+        # Of two as good as equal the one further from the alert comes first: trouble travels up.
+        key=lambda s: (s.node not in reach, -round(s.score, 2), -reach.get(s.node, 0), s.node),
     )
     return Ranking(alert, tuple(order), unknown)
 
@@ -178,7 +183,7 @@ def _blame(
     """Turn (amount, z) of each node into suspects."""
     amounts = {n: amount for n, (amount, _) in main.items() if amount > 0}
     believed = {n: min(max(z / threshold, 0.0), 1.0) ** 2 for n, (_, z) in main.items()}
-    own = own_share(graph, amounts, believed)
+    own = own_share(graph, amounts, {n: _GROWTH * share for n, share in believed.items()})
     # Trouble beyond the alert's own did not reach it: waited for by nobody, or counted twice.
     whole = max(amounts.get(start, 0.0), 1e-12)
     return {
