@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from triagebook.analysis.series import Series
 
-Measure = Literal["latency", "failures", "availability", "traffic"]
+Measure = Literal["latency", "failures", "availability", "errors", "traffic"]
 
 ABNORMAL_Z = 2.5
 """From here on the alerting metric counts as abnormal: it lasts, and one window in a hundred at most of a
@@ -37,8 +37,8 @@ class Reading:
     ----------
     node : str
     measure : Measure
-        `availability` may be a share or percent, `failures` is a share, `latency` and `traffic` have
-        any unit, the same at all nodes.
+        `availability` may be a share or percent; `failures` is a share; `errors` counts failed requests in
+        the unit that `traffic` counts requests in; `latency` has any unit. All the same at all nodes.
     statistic : str
         Such as "mean" or "p95"; nodes are compared by the same one.
     reference : float array, shape (n,)
@@ -248,7 +248,10 @@ def _troubled(reading: Reading, traffic: Reading | None) -> tuple[np.ndarray, np
     if share and traffic is not None:
         seen = traffic.window[np.isfinite(traffic.window)]
         count = float(np.median(seen)) if len(seen) else None
-    return past, now, floor_of(past, share=share, count=count)
+    floor = floor_of(past, share=share, count=count)
+    if reading.measure == "errors" and traffic is not None and np.isfinite(traffic.reference).any():
+        floor = max(floor, floor_of(past[:0], share=True) * float(np.nanmedian(traffic.reference)))
+    return past, now, floor
 
 
 def _traffic(table: dict[tuple[str, Measure, str], Reading], node: str) -> Reading | None:
@@ -264,7 +267,7 @@ def _load(
     reading: Reading,
 ) -> float:
     """Return the requests a sample in the stretch; where they are not known, as many as the alert's node."""
-    if reading.measure == "traffic":
+    if reading.measure in ("traffic", "errors"):
         return 1.0
     for source in (traffic, asked):
         if source is None:
