@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from triagebook.core.models import Edge
+
 
 @dataclass(frozen=True)
 class CallGraph:
@@ -35,6 +37,16 @@ class CallGraph:
         return cls(
             {n: frozenset(down[n] - {n}) for n in names},
             {n: frozenset(up[n] - {n}) for n in names},
+        )
+
+    @classmethod
+    def of_topology(cls, edges: Iterable[Edge], nodes: Iterable[str] = ()) -> CallGraph:
+        """Build from a bundle's topology: who depends on whom.
+
+        `a calls b` makes a depend on b; `a feeds b` and `a serves b` make b depend on a.
+        """
+        return cls.of(
+            ((e.from_, e.to) if e.kind == "calls" else (e.to, e.from_) for e in edges), nodes
         )
 
     @property

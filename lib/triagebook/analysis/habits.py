@@ -79,7 +79,8 @@ def broken_habits(
     before, now = dict(_operations(*reference)), dict(_operations(*current))
     for key in sorted(now.keys() & before.keys()):
         found.extend(_compare(key, before[key], now[key]))
-    found.sort(key=lambda b: (-b.z, b.node, b.operation, b.event))
+    # Of two as surprising the error says more than the line that it replaced.
+    found.sort(key=lambda b: (-round(b.z, 6), b.kind != "error", b.node, b.operation, b.event))
     return found
 
 

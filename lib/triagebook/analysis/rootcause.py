@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
     from triagebook.analysis.series import Series
 
-Measure = Literal["latency", "failures", "availability", "traffic"]
+Measure = Literal["latency", "failures", "availability", "errors", "traffic"]
 
 ABNORMAL_Z = 2.5
 """From here on the alerting metric counts as abnormal: it lasts, and one window in a hundred at most of a
 clean past does the same (bursts are already in the spread that it is measured by)."""
+
+_GROWTH = 2.0
+"""Trouble grows on its way up, by queues and repeated calls: a callee with half of its caller's trouble is
+taken to explain it all."""
 
 _SIDE_WEIGHT = 0.2
 _TOTAL_WEIGHT = 0.1
@@ -33,8 +37,8 @@ class Reading:
     ----------
     node : str
     measure : Measure
-        `availability` may be a share or percent, `failures` is a share, `latency` and `traffic` have
-        any unit, the same at all nodes.
+        `availability` may be a share or percent; `failures` is a share; `errors` counts failed requests in
+        the unit that `traffic` counts requests in; `latency` has any unit. All the same at all nodes.
     statistic : str
         Such as "mean" or "p95"; nodes are compared by the same one.
     reference : float array, shape (n,)
@@ -167,7 +171,8 @@ def rank_causes(
     reach = way.distances(asked.node)
     order = sorted(
         (s for s in suspects.values() if s.score > 0),
-        key=lambda s: (s.node not in reach, -round(s.score, 9), -reach.get(s.node, 0), s.node),
+        # Of two as good as equal the one further from the alert comes first: trouble travels up.
+        key=lambda s: (s.node not in reach, -round(s.score, 2), -reach.get(s.node, 0), s.node),
     )
     return Ranking(alert, tuple(order), unknown)
 
@@ -178,7 +183,7 @@ def _blame(
     """Turn (amount, z) of each node into suspects."""
     amounts = {n: amount for n, (amount, _) in main.items() if amount > 0}
     believed = {n: min(max(z / threshold, 0.0), 1.0) ** 2 for n, (_, z) in main.items()}
-    own = own_share(graph, amounts, believed)
+    own = own_share(graph, amounts, {n: _GROWTH * share for n, share in believed.items()})
     # Trouble beyond the alert's own did not reach it: waited for by nobody, or counted twice.
     whole = max(amounts.get(start, 0.0), 1e-12)
     return {
@@ -243,7 +248,10 @@ def _troubled(reading: Reading, traffic: Reading | None) -> tuple[np.ndarray, np
     if share and traffic is not None:
         seen = traffic.window[np.isfinite(traffic.window)]
         count = float(np.median(seen)) if len(seen) else None
-    return past, now, floor_of(past, share=share, count=count)
+    floor = floor_of(past, share=share, count=count)
+    if reading.measure == "errors" and traffic is not None and np.isfinite(traffic.reference).any():
+        floor = max(floor, floor_of(past[:0], share=True) * float(np.nanmedian(traffic.reference)))
+    return past, now, floor
 
 
 def _traffic(table: dict[tuple[str, Measure, str], Reading], node: str) -> Reading | None:
@@ -259,7 +267,7 @@ def _load(
     reading: Reading,
 ) -> float:
     """Return the requests a sample in the stretch; where they are not known, as many as the alert's node."""
-    if reading.measure == "traffic":
+    if reading.measure in ("traffic", "errors"):
         return 1.0
     for source in (traffic, asked):
         if source is None:
