@@ -1,4 +1,4 @@
-"""Measures of a classifier: from labels, and expected from probabilities of the labels."""
+"""Measures of a model: from labels, expected from probabilities of the labels, and when one is bad."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from scipy.stats import rankdata
 
 Measure = Literal["auc", "accuracy", "precision", "recall", "f1", "log_loss"]
 MEASURES: tuple[Measure, ...] = ("auc", "accuracy", "precision", "recall", "f1", "log_loss")
+ErrorMeasure = Literal["mae", "rmse"]
 # Of these a larger value is worse.
-LOWER_IS_BETTER: frozenset[Measure] = frozenset({"log_loss"})
+LOWER_IS_BETTER: frozenset[str] = frozenset({"log_loss", "mae", "rmse"})
+# A spread of fewer chunks is no spread.
+LEAST_CHUNKS = 5
+_SDS = 3.0
 
 
 def measures(
@@ -46,51 +50,86 @@ def measures(
 
 
 def expected(
-    probability: np.ndarray, score: np.ndarray, decision: np.ndarray | None = None
+    probability: np.ndarray,
+    score: np.ndarray,
+    decision: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
 ) -> dict[Measure, float]:
     """Expect the measures from each row's probability to be positive.
 
     Ratios are ratios of expectations, which for hundreds of rows differ from the expectation of the
-    ratio by less than a thousandth.
+    ratio by less than a thousandth. With labels (0, 1) as probabilities they are the measures.
 
     Parameters
     ----------
     probability : float array, shape (n,), in [0, 1]
     score, decision
         As for `measures`.
+    weight : float array, shape (n,), or None
+        What each row counts, >= 0; None counts each as one.
 
     Returns
     -------
     dict of measure to float
         NaN as for `measures`.
     """
-    p, n = np.asarray(probability, dtype=float), len(probability)
-    out: dict[Measure, float] = {"auc": _expected_auc(p, score)}
-    positive = p.sum()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if decision is not None:
+    p = np.asarray(probability, dtype=float)
+    w = np.ones(len(p)) if weight is None else weight
+    whole, positive = float(w.sum()), float(w @ p)
+    out: dict[Measure, float] = {"auc": _expected_auc(p, score, w)}
+    if decision is not None:
+        decided = decision.astype(float)
+        with np.errstate(invalid="ignore", divide="ignore"):
             found = _decisions(
-                np.array(p @ decision.astype(float)), positive, float(decision.sum()), n
+                np.array((w * p) @ decided), np.array(positive), float(w @ decided), whole
             )
-            out |= {name: float(value) for name, value in found.items()}
+        out |= {name: float(value) for name, value in found.items()}
     if _probabilities(score):
         yes, no = _log_scores(score)
-        out["log_loss"] = float(-(p @ yes + (1 - p) @ no) / n)
+        out["log_loss"] = float(-((w * p) @ yes + (w * (1 - p)) @ no) / whole)
     return out
 
 
-def _expected_auc(p: np.ndarray, score: np.ndarray) -> float:
+def limit(measure: str, reference: float, chunks: np.ndarray) -> float | None:
+    """Return the value beyond which a measure is bad: three standard deviations of the chunks away.
+
+    Parameters
+    ----------
+    measure : str
+    reference : float
+        The measure on the whole reference.
+    chunks : float array
+        The measure on consecutive chunks of the reference; NaN is left out.
+
+    Returns
+    -------
+    float or None
+        None with fewer than five chunks.
+    """
+    values = chunks[np.isfinite(chunks)]
+    if len(values) < LEAST_CHUNKS:
+        return None
+    worse = 1 if measure in LOWER_IS_BETTER else -1
+    return reference + worse * _SDS * float(values.std())
+
+
+def is_drop(measure: str, value: float, threshold: float) -> bool:
+    """Say whether a value is worse than the threshold; at the threshold it is not."""
+    return value > threshold if measure in LOWER_IS_BETTER else value < threshold
+
+
+def _expected_auc(p: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
     """Divide the expected pairs in order by the expected pairs; a row is no pair with itself."""
     _, group = np.unique(score, return_inverse=True)
-    yes, no = np.bincount(group, p), np.bincount(group, 1 - p)
-    itself = float(p @ (1 - p))
+    yes, no = np.bincount(group, weight * p), np.bincount(group, weight * (1 - p))
+    itself = float((weight * p) @ (weight * (1 - p)))
     ordered = float(yes @ (np.cumsum(no) - no + no / 2)) - itself / 2
     pairs = float(yes.sum() * no.sum()) - itself
     return ordered / pairs if pairs > 1e-9 else float("nan")
 
 
 def _decisions(
-    hits: np.ndarray, positive: np.ndarray, decided: float, n: int
+    hits: np.ndarray, positive: np.ndarray, decided: float, n: float
 ) -> dict[Measure, np.ndarray]:
     return {
         "accuracy": (n - positive - decided + 2 * hits) / n,

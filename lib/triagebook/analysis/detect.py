@@ -26,11 +26,14 @@ THRESHOLD = 2.2
 # excess that doubles in rarity. Fewer would be one event's rows, more the bulk of the noise.
 _TAIL_FAR, _TAIL_NEAR = 12, 24
 # Nobody cares about less than 15 % of the level, or, where a series moves within less than that, than
-# 30 % of its usual span.
-_FLOOR_OF_LEVEL, _FLOOR_OF_SPAN = 0.15, 0.3
+# 40 % of its usual span.
+_FLOOR_OF_LEVEL, _FLOOR_OF_SPAN = 0.15, 0.4
 # A series that mostly sits at its expectation has no tail in its many zeros: there the usual size of
 # its excesses, threefold.
 _SPARSE = 3.0
+# Rows are judged one by one and as the mean of the last half hour: a small shift hides in the noise of
+# single rows.
+_MEAN_S = 1_800
 # No score is larger: the scale of a series that hardly ever moved is no measure.
 _MOST = 1e6
 # One event, one detection: nothing more for three hours, but at least 2 rows and at most 60.
@@ -53,7 +56,8 @@ class Detection:
     score : float
         In units of the tail, at least the threshold; 0 for silent and stuck, which have no such size.
     value, low, high : float
-        What was seen, and the range in which it was expected; the series' unit.
+        What was seen, and the range in which it was expected; the series' unit. Where the mean of
+        the last half hour is more out of the ordinary than the row, these are the mean's.
     """
 
     row: int
@@ -74,11 +78,13 @@ class Surprise:
     score : float array, shape (n,)
         In units of the tail, negative below the expected range; 0 while warming up and at rows
         without a value.
-    low, high : float arrays, shape (n,)
-        The expected range, in the series' unit; NaN where there is none.
+    value, low, high : float arrays, shape (n,)
+        What was judged, the row's value or the mean of the last half hour, whichever is more out of
+        the ordinary, and the range in which it was expected; NaN where there is none.
     """
 
     score: np.ndarray
+    value: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
@@ -124,8 +130,7 @@ def detect(times: np.ndarray, values: np.ndarray, threshold: float = THRESHOLD) 
         None for a series of fewer than 20 rows, or one that never changes.
     """
     found, expected, rhythm, rows = _judge(times, values)
-    times, values = np.asarray(times), np.asarray(values, dtype=float)
-    known = values[rows]
+    known = np.asarray(values, dtype=float)[rows]
     kinds: dict[int, Kind] = {int(rows[i]): "stuck" for i in stuck(known)}
     kinds |= {int(rows[i]): "silent" for i in silent(known, expected, rhythm)}
     for row in np.flatnonzero(np.abs(found.score) >= threshold).tolist():
@@ -143,7 +148,7 @@ def detect(times: np.ndarray, values: np.ndarray, threshold: float = THRESHOLD) 
                 time=int(times[row]),
                 kind=kinds[row],
                 score=float(abs(found.score[row])) if sized else 0.0,
-                value=float(values[row]),
+                value=float(found.value[row]),
                 low=float(found.low[row]),
                 high=float(found.high[row]),
             )
@@ -161,11 +166,21 @@ def _judge(
     known, seen = np.maximum.accumulate(times)[rows] if len(times) else times, values[rows]
     rhythm = Rhythm.of(known)
     expected = expectation(known, seen, rhythm)
-    score = np.zeros(len(values))
-    low, high = np.full(len(values), np.nan), np.full(len(values), np.nan)
-    score[rows] = _score(known, seen, expected, rhythm)
-    low[rows], high[rows] = expected.low, expected.high
-    return Surprise(score, low, high), expected, rhythm, rows
+    score, value = _score(known, seen, expected, rhythm), seen
+    low, high = expected.low, expected.high
+    lag = round(_MEAN_S / rhythm.step_s)
+    if lag > 1:
+        mean = pd.Series(seen).rolling(lag, min_periods=1).mean().to_numpy()
+        broad = expectation(known, mean, rhythm, lag)
+        other = _score(known, mean, broad, rhythm)
+        other[: WARM_UP * lag] = 0.0
+        more = np.abs(other) > np.abs(score)
+        score, value = np.where(more, other, score), np.where(more, mean, value)
+        low, high = np.where(more, broad.low, low), np.where(more, broad.high, high)
+    out = {"score": np.zeros(len(values))}
+    for name, part in (("score", score), ("value", value), ("low", low), ("high", high)):
+        out.setdefault(name, np.full(len(values), np.nan))[rows] = part
+    return Surprise(**out), expected, rhythm, rows
 
 
 def _score(

@@ -1,9 +1,10 @@
 """How well a classifier does while its labels are still due, estimated from rows that have theirs.
 
-Two steps. A boosted tree learns on the reference how likely each row is positive, given its inputs
-and the model's score: sharper than the score alone, and right about a slice where the score is not.
-Then its probabilities are calibrated on reference rows it has not seen, weighted so that they stand
-for the rows in question. What follows from probabilities, the expected AUC for one, needs no label.
+Two steps. Boosted trees learn on the reference how likely each row is positive, given its inputs and
+the model's score: sharper than the score alone, and right about a slice where the score is not. What
+follows from probabilities, the expected AUC for one, needs no label. Then it is corrected by what the
+same trees miss on reference rows they have not seen, weighted so that they stand for the rows in
+question, as far as that is more than the luck of the reference's labels.
 
 It cannot see that labels have come to follow the inputs by another rule (concept drift): no method
 without labels can.
@@ -12,33 +13,31 @@ without labels can.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.classifier_measures import (
-    LOWER_IS_BETTER,
-    MEASURES,
-    Measure,
-    expected,
-    measures,
-)
+from triagebook.analysis.cross_fit import believed, cross_fit, effective_rows, mean_of
 from triagebook.analysis.density_ratio import density_ratio
 from triagebook.analysis.encode import Encoder
+from triagebook.analysis.classifier_measures import (
+    LEAST_CHUNKS,
+    LOWER_IS_BETTER,
+    MEASURES,
+    ErrorMeasure,
+    Measure,
+    expected,
+    is_drop,
+    limit,
+    measures,
+)
 
-if TYPE_CHECKING:
-    from sklearn.isotonic import IsotonicRegression
-
-# Fewer rows, or fewer of either class, calibrate nothing.
+# Fewer rows, or fewer of either class, teach nothing.
 LEAST_ROWS = 500
 _LEAST_OF_A_CLASS = 50
 # A current window below this says more about its luck than about the model.
 LEAST_CURRENT = 100
-# A spread of fewer chunks is no spread.
-LEAST_CHUNKS = 5
-_SDS = 3.0
-_FOLDS = 5
 _DRAWS = 200
 _MOST_CELLS = 4_000_000
 
@@ -63,7 +62,7 @@ class Estimate:
     rows : int
     """
 
-    measure: Measure
+    measure: Measure | ErrorMeasure
     value: float
     low: float
     high: float
@@ -71,6 +70,31 @@ class Estimate:
     threshold: float | None
     alarm: bool | None
     rows: int
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The reference's rows, what the trees say of each without having seen it, and its label.
+
+    `luck` is the standard deviation of each measure over labels drawn from what the trees say.
+    """
+
+    rows: np.ndarray
+    unseen: np.ndarray
+    labels: np.ndarray
+    score: np.ndarray
+    decision: np.ndarray | None
+    luck: dict[Measure, float]
+
+    def correction(self, weight: np.ndarray) -> dict[Measure, float]:
+        """Return truth less estimate on these rows, weighted, as far as it is believed."""
+        truth = expected(self.labels.astype(float), self.score, self.decision, weight)
+        guess = expected(self.unseen, self.score, self.decision, weight)
+        spread = float(np.sqrt(len(weight) / effective_rows(weight)))
+        return {
+            name: believed(value - guess[name], spread * self.luck[name])
+            for name, value in truth.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -93,9 +117,7 @@ class PerformanceEstimator:
     missed: dict[Measure, float]
     _encoder: Encoder = field(repr=False)
     _models: list[Any] = field(repr=False)
-    _rows: np.ndarray = field(repr=False)
-    _unseen: np.ndarray = field(repr=False)
-    _labels: np.ndarray = field(repr=False)
+    _known: _Known = field(repr=False)
     _positive: Any = field(repr=False)
     _seed: int = field(repr=False)
 
@@ -142,65 +164,31 @@ class PerformanceEstimator:
             return None
         decision = None if prediction is None else (prediction[known] == positive).to_numpy()
         encoder = Encoder.of(features)
-        rows = _with_score(encoder.encode(features[known]), scores)
-        models, unseen = _cross_fit(rows, labels, [*encoder.categorical, False], seed)
-        calibrated = _isotonic(unseen, labels, None).predict(unseen)
-        cuts = [
-            slice(i, i + chunk_rows) for i in range(0, len(labels) + 1 - chunk_rows, chunk_rows)
-        ]
-        truths: dict[Measure, list[float]] = {}
-        misses: dict[Measure, list[float]] = {}
-        for cut in cuts:
-            part = None if decision is None else decision[cut]
-            guess = expected(calibrated[cut], scores[cut], part)
-            for name, value in measures(labels[None, cut], scores[cut], part).items():
-                truths.setdefault(name, []).append(float(value[0]))
-                misses.setdefault(name, []).append(guess[name] - float(value[0]))
+        rows = np.column_stack((encoder.encode(features[known]), scores))
+        models, unseen = cross_fit(rows, labels, [*encoder.categorical, False], seed)
+        rng = np.random.default_rng(seed)
+        draws = rng.random((_draws(len(labels)), len(labels))) < unseen
+        luck = {
+            name: float(np.nanstd(values)) if np.isfinite(values).any() else np.inf
+            for name, values in measures(draws, scores, decision).items()
+        }
+        known_rows = _Known(rows, unseen, labels, scores, decision, luck)
+        truths, missed = _chunks(known_rows, chunk_rows)
         whole = measures(labels[None], scores, decision)
         return cls(
             reference={name: float(value[0]) for name, value in whole.items()},
-            chunks={name: np.array(values) for name, values in truths.items()},
-            missed={
-                name: float(np.sqrt(np.nanmean(np.square(values))))
-                for name, values in misses.items()
-                if np.isfinite(values).sum() >= LEAST_CHUNKS
-            },
+            chunks=truths,
+            missed=missed,
             _encoder=encoder,
             _models=models,
-            _rows=rows,
-            _unseen=unseen,
-            _labels=labels,
+            _known=known_rows,
             _positive=positive,
             _seed=seed,
         )
 
     def threshold(self, measure: Measure) -> float | None:
         """Return the value beyond which a measure raises an alarm; None with fewer than five chunks."""
-        values = self.chunks.get(measure, np.empty(0))
-        values = values[np.isfinite(values)]
-        if len(values) < LEAST_CHUNKS:
-            return None
-        worse = 1 if measure in LOWER_IS_BETTER else -1
-        return self.reference[measure] + worse * _SDS * float(values.std())
-
-    def probabilities(self, features: pd.DataFrame, score: np.ndarray) -> np.ndarray:
-        """Return how likely each row is positive, shape (n,), calibrated for these rows.
-
-        Parameters
-        ----------
-        features : DataFrame, shape (n, k)
-            With the reference's columns.
-        score : float array, shape (n,), finite
-        """
-        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - after sklearn
-
-        rows = _with_score(self._encoder.encode(features), score)
-        with threadpool_limits(1):
-            raw = np.mean([model.predict_proba(rows)[:, 1] for model in self._models], axis=0)
-        weight = density_ratio(
-            self._rows, rows, [*self._encoder.categorical, False], seed=self._seed
-        )
-        return np.asarray(_isotonic(self._unseen, self._labels, weight).predict(raw))
+        return limit(measure, self.reference[measure], self.chunks.get(measure, np.empty(0)))
 
     def estimate(
         self, features: pd.DataFrame, score: pd.Series, prediction: pd.Series | None = None
@@ -225,19 +213,22 @@ class PerformanceEstimator:
         if len(scores) < LEAST_CURRENT:
             return []
         decision = None if prediction is None else (prediction[known] == self._positive).to_numpy()
-        chance = self.probabilities(features[known], scores)
+        rows = np.column_stack((self._encoder.encode(features[known]), scores))
+        chance = mean_of(self._models, rows)
+        categorical = [*self._encoder.categorical, False]
+        weight = density_ratio(self._known.rows, rows, categorical, seed=self._seed)
+        correction = self._known.correction(weight)
         values = expected(chance, scores, decision)
-        draws = max(20, min(_DRAWS, _MOST_CELLS // len(scores)))
         rng = np.random.default_rng(self._seed)
-        drawn = measures(rng.random((draws, len(scores))) < chance, scores, decision)
+        drawn = measures(rng.random((_draws(len(scores)), len(scores))) < chance, scores, decision)
         out = []
         for name in MEASURES:
-            value = values.get(name, float("nan"))
-            if name not in self.reference or not np.isfinite(value):
+            if name not in self.reference or not np.isfinite(values.get(name, np.nan)):
                 continue
+            top = np.inf if name in LOWER_IS_BETTER else 1.0
+            value = float(np.clip(values[name] + correction[name], 0.0, top))
             sd = max(float(np.nanstd(drawn[name])), self.missed.get(name, 0.0))
             edge = self.threshold(name)
-            top = np.inf if name in LOWER_IS_BETTER else 1.0
             out.append(
                 Estimate(
                     measure=name,
@@ -253,42 +244,30 @@ class PerformanceEstimator:
         return out
 
 
-def is_drop(measure: Measure, value: float, threshold: float) -> bool:
-    """Say whether a value is worse than the threshold; at the threshold it is not."""
-    return value > threshold if measure in LOWER_IS_BETTER else value < threshold
+def _draws(rows: int) -> int:
+    """Say how many sets of labels to draw: enough for a standard deviation, within the memory."""
+    return max(20, min(_DRAWS, _MOST_CELLS // rows))
 
 
-def _with_score(rows: np.ndarray, score: np.ndarray) -> np.ndarray:
-    return np.column_stack((rows, score))
-
-
-def _isotonic(raw: np.ndarray, labels: np.ndarray, weight: np.ndarray | None) -> IsotonicRegression:
-    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 - slow to import
-
-    # Nothing is certain: the outermost steps hold few rows.
-    calibration = IsotonicRegression(y_min=1e-4, y_max=1 - 1e-4, out_of_bounds="clip")
-    return calibration.fit(raw, labels.astype(float), sample_weight=weight)
-
-
-def _cross_fit(
-    rows: np.ndarray, labels: np.ndarray, categorical: list[bool], seed: int
-) -> tuple[list[Any], np.ndarray]:
-    """Fit one model a fold; return them and what each says of the rows it has not seen."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - 1 s to import
-    from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - after sklearn, which loads OpenMP
-
-    models, unseen = [], np.zeros(len(labels))
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    with threadpool_limits(1):
-        for fit, judge in folds.split(rows, labels):
-            model = HistGradientBoostingClassifier(
-                max_iter=60,
-                learning_rate=0.15,
-                early_stopping=False,
-                categorical_features=categorical,
-                random_state=seed,
-            ).fit(rows[fit], labels[fit])
-            unseen[judge] = model.predict_proba(rows[judge])[:, 1]
-            models.append(model)
-    return models, unseen
+def _chunks(
+    known: _Known, chunk_rows: int
+) -> tuple[dict[Measure, np.ndarray], dict[Measure, float]]:
+    """Measure consecutive chunks of the reference, and what an estimate of each would have missed."""
+    correction = known.correction(np.ones(len(known.labels)))
+    truths: dict[Measure, list[float]] = {}
+    misses: dict[Measure, list[float]] = {}
+    for start in range(0, len(known.labels) + 1 - chunk_rows, chunk_rows):
+        cut = slice(start, start + chunk_rows)
+        decision = None if known.decision is None else known.decision[cut]
+        guess = expected(known.unseen[cut], known.score[cut], decision)
+        for name, value in measures(known.labels[None, cut], known.score[cut], decision).items():
+            truths.setdefault(name, []).append(float(value[0]))
+            misses.setdefault(name, []).append(guess[name] + correction[name] - float(value[0]))
+    return (
+        {name: np.array(values) for name, values in truths.items()},
+        {
+            name: float(np.sqrt(np.nanmean(np.square(values))))
+            for name, values in misses.items()
+            if np.isfinite(values).sum() >= LEAST_CHUNKS
+        },
+    )

@@ -86,7 +86,7 @@ class Expectation:
     span: np.ndarray
 
 
-def expectation(times: np.ndarray, values: np.ndarray, rhythm: Rhythm) -> Expectation:
+def expectation(times: np.ndarray, values: np.ndarray, rhythm: Rhythm, lag: int = 1) -> Expectation:
     """Say of each row what its past leads one to expect.
 
     Parameters
@@ -94,11 +94,14 @@ def expectation(times: np.ndarray, values: np.ndarray, rhythm: Rhythm) -> Expect
     times : int64 array, shape (n,), nanoseconds, ascending
     values : float array, shape (n,), finite
     rhythm : Rhythm
+    lag : int
+        Rows that a value stands for, where values are means of the last so many rows: the newest
+        that is compared with shares none of them.
     """
-    past = pd.Series(values).shift(1)
+    past = pd.Series(values).shift(lag)
     memory = past.rolling(rhythm.memory, min_periods=2)
     usual = memory.median().to_numpy()
-    recent = past.rolling(RECENT_ROWS, min_periods=2).median().to_numpy()
+    recent = past.rolling(RECENT_ROWS * lag, min_periods=2).median().to_numpy()
     hourly = usual
     if rhythm.daily and len(values):
         around = _around(values, rhythm.slack).median().to_numpy()

@@ -262,7 +262,7 @@ def _past_weights(times: np.ndarray, z: np.ndarray, length: int, sign: int, bega
     weights: list[float] = []
     again = 0.0
     end = int(times[-1]) + 1
-    stops = []
+    stops: list[int] = []
     while end - length >= times[0] and len(stops) < 60:
         stops.append(end)
         end -= max(length // 2, 1)

@@ -15,7 +15,7 @@ _MOST_ACTIVE = 0.25
 # night's rest is ordinary, and be longer than the longest one by a margin.
 _RESTS_SEEN = 8
 _SHORTEST_S = 86_400
-_SHORTEST_ROWS = 100
+_SHORTEST_ROWS = 200
 _LONGER = 1.3
 # An unchanged value is said to be stuck at twice the longest run before and twenty rows.
 _STUCK_LONGER = 2
