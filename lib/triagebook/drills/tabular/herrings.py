@@ -102,8 +102,11 @@ def holiday(stage: Stage, herring: Herring) -> None:
         - setting.offset
         + DAY * int(stage.rng.integers(6, 14))
     )
-    hours = pd.date_range(today, setting.now, freq="h")
-    hours = pd.date_range(past, past + DAY, freq="h", inclusive="left").append(hours)
+    days = (
+        pd.date_range(past, past + DAY, freq="h", inclusive="left"),
+        pd.date_range(today, setting.now, freq="h"),
+    )
+    hours = pd.DatetimeIndex([*days[0], *days[1]])
     _busier(stage, pd.Series(1.0 / (1.0 + herring.size), index=hours))
     for day in (past, today):
         stage.changed(

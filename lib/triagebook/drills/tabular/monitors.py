@@ -107,7 +107,7 @@ def _wild(values: pd.Series[Any], known: NDArray[np.bool_]) -> NDArray[np.bool_]
     """Tell which values lie outside what the first third of the time showed, and half as much again."""
     low, high = np.nanquantile(values[known].to_numpy(dtype="float64"), [0.001, 0.999])
     margin = 0.5 * (high - low)
-    return ((values < low - margin) | (values > high + margin)).to_numpy()
+    return np.asarray((values < low - margin) | (values > high + margin), dtype="bool")
 
 
 def _drift(stage: Stage, grid: pd.DatetimeIndex, over: int) -> list[Series]:

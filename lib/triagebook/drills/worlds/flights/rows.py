@@ -7,7 +7,7 @@ delays and cancellations, and how far a carrier's flights went in the month befo
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -121,7 +121,7 @@ def _carriers(year: pd.DataFrame, company: Company, setting: Setting) -> pd.Data
     days = pd.date_range(year["ts"].iloc[0].floor("D"), setting.now.floor("D"), freq="D")
     flown_on = year.assign(day=year["ts"].dt.floor("D"))
 
-    def of_month(how: str) -> pd.DataFrame:
+    def of_month(how: Literal["count", "sum"]) -> pd.DataFrame:
         daily = flown_on.pivot_table("distance", "day", "carrier", aggfunc=how, fill_value=0.0)
         return daily.reindex(days, fill_value=0.0).rolling(30, min_periods=1).sum().shift(1)
 
