@@ -22,11 +22,22 @@ if TYPE_CHECKING:
 WATCHED: dict[str, tuple[tuple[str, int], ...]] = {
     "drift": (("psi", 1),),
     "model_performance": (("quality", -1), ("accuracy", -1), ("logloss", 1)),
-    "data_quality": (("nulls", 1), ("unseen", 1), ("repeats", 1), ("age", 1), ("rows", -1)),
+    "data_quality": (
+        ("nulls", 1),
+        ("unseen", 1),
+        ("range", 1),
+        ("repeats", 1),
+        ("age", 1),
+        ("rows", -1),
+    ),
     "pipeline_failure": (("failures", 1), ("age", 1)),
     "latency": (("duration", 1), ("queue", 1)),
     "resource_exhaustion": (("disk", -1), ("task_memory", 1), ("memory", -1)),
-    "unknown": (("positive", 0), ("score_mean", 0), ("base_rate", 0), ("rows", 0)),
+    "unknown": (("positive", 0), ("score_mean", 0), ("base_rate", 0)),
+    "unknown about decisions": (("positive", 0),),
+    "unknown about scores": (("positive", 0), ("score_mean", 0)),
+    "unknown about labels": (("base_rate", 0),),
+    "unknown about rows": (("rows", 0), ("repeats", 1), ("age", 1)),
 }
 """By incident type: the series that its rules look at, and the direction that alarms (0 is both)."""
 _TITLES: dict[str, tuple[str, ...]] = {
@@ -39,6 +50,16 @@ _TITLES: dict[str, tuple[str, ...]] = {
     "unknown": ("anomaly detected", "Metric out of band", "unusual behaviour", "custom monitor 17"),
 }  # fmt: skip
 _ENOUGH = 6
+_ABOUT = {
+    "model.threshold_change": "decisions", "model.label_fault": "labels", "model.concept_drift": "labels",
+    "model.stale": "labels", "model.": "scores", "drift.": "scores", "data.missing_rows": "rows",
+    "data.duplicate_rows": "rows", "data.stale": "rows", "data.join_broken": "rows", "data.": "scores",
+    "pipeline.": "rows",
+}  # fmt: skip
+"""What an alert of no known type speaks of, by the beginning of a cause; the first that fits."""
+_LEAST = {"nulls": 0.02, "unseen": 0.02, "range": 0.02, "repeats": 0.02, "psi": 0.05, "positive": 0.01,
+          "score_mean": 0.01, "base_rate": 0.01, "rows": 1.0, "age": 600.0, "failures": 0.5}  # fmt: skip
+"""Spreads below these count as these: a share that was always nought is not infinitely surprising."""
 
 
 @dataclass
@@ -60,24 +81,37 @@ def raise_alert(stage: Stage, series: list[Series], naming: Naming) -> Alert:
     reached no further than the reference, the rule was set too tight, which is how false alarms are.
     """
     company, setting, rng = stage.company, stage.setting, stage.rng
-    kind = str(stage.scenario.incident_type)
+    kind = watch = str(stage.scenario.incident_type)
+    if kind == "unknown" and stage.answers:
+        cause = stage.answers[0].cause
+        watch = "unknown about " + next(
+            about for start, about in _ABOUT.items() if cause.startswith(start)
+        )
     since = min(
         [o for o in stage.onsets if o is not None and o >= setting.split], default=setting.split
     )
     herrings = [setting.at(h.onset_h) for h in stage.scenario.herring if h.onset_h < 72]
     if not stage.answers and herrings:
         since = max(min(herrings), setting.split)
-    candidates = []
-    watched = (("label_lag", 1), ("labels", -1)) if stage.facts.get("impatient") else WATCHED[kind]
-    for word, sign in watched:
-        for one in series:
-            if one.word == word:
-                candidates += _judge(one, sign, setting.split, since)
-    best = max(candidates, key=lambda found: found.stands_out)
+    # Rules are set from what the metric was when somebody last looked; of a slow decay, its start.
+    before = stage.facts.get("baseline", setting.split)
+    watched = (("label_lag", 1), ("labels", -1)) if stage.facts.get("impatient") else WATCHED[watch]
+    # Where nothing got worse, somebody's rule looks at something else.
+    for words in (watched, WATCHED["unknown"], WATCHED["unknown about rows"]):
+        candidates = [
+            found
+            for word, sign in words
+            for one in series
+            if one.word == word
+            for found in _judge(one, sign, before, since, setting.now)
+        ]
+        if any(found.stands_out > 0 for found in candidates):
+            break
+    best = max(_near(stage, candidates), key=lambda found: found.stands_out)
     name, labels = naming.name(
         best.series.word, best.series.kind, best.series.entity, best.series.extra
     )
-    threshold, at, value, firing = _rule(best, since)
+    threshold, at, value, firing = _rule(best, since, setting.now)
     title = _TITLES[kind][int(rng.integers(len(_TITLES[kind])))]
     severity = ("page", "critical", "warning", "ticket")[int(rng.integers(4))]
     told = {key: text for key, text in labels.items() if key != "feature" or rng.random() < 0.5}
@@ -111,17 +145,37 @@ def raise_alert(stage: Stage, series: list[Series], naming: Naming) -> Alert:
     )
 
 
-def _judge(one: Series, sign: int, split: pd.Timestamp, since: pd.Timestamp) -> list[_Candidate]:
+def _near(stage: Stage, candidates: list[_Candidate]) -> list[_Candidate]:
+    """Return the candidates about what was planted, where such a one stands out; else all.
+
+    Where something harmless is louder, the loudest has the alert.
+    """
+    if any(herring.kind == "loud_drift" for herring in stage.scenario.herring):
+        return candidates
+    names = {locus.partition(":")[2] for planted in stage.answers for locus in planted.loci}
+    names |= {name.rpartition(".")[2] for name in names} | set(stage.touched)
+    about = [
+        found
+        for found in candidates
+        if names & {found.series.entity, *found.series.extra.values()} and found.stands_out > 1
+    ]
+    return about or candidates
+
+
+def _judge(
+    one: Series, sign: int, until: pd.Timestamp, since: pd.Timestamp, now: pd.Timestamp
+) -> list[_Candidate]:
     values = _increase(one) if one.word == "failures" else one.points
     good = ~np.isnan(values)
-    before, after = values[good & (one.ts < split)], values[good & (one.ts >= since)]
+    before = values[good & (one.ts < until)]
+    after = values[good & (one.ts >= since) & (one.ts < now)]
     if len(before) < _ENOUGH or not len(after):
         return []
     found = []
     for way in (1.0, -1.0) if sign == 0 else (float(sign),):
         usual, limit = np.median(before), np.quantile(way * before, 0.995) * way
         worst = way * np.max(way * after)
-        spread = max(abs(limit - usual), 1e-3 * abs(usual), 1e-6)
+        spread = max(abs(limit - usual), 1e-3 * abs(usual), _LEAST.get(one.word, 1e-6))
         stands_out = way * (worst - usual) / spread
         found.append(
             _Candidate(
@@ -141,7 +195,9 @@ def _increase(one: Series) -> NDArray[np.float64]:
     return np.asarray(total - total[start], dtype="float64")
 
 
-def _rule(best: _Candidate, since: pd.Timestamp) -> tuple[float, pd.Timestamp, float, bool]:
+def _rule(
+    best: _Candidate, since: pd.Timestamp, now: pd.Timestamp
+) -> tuple[float, pd.Timestamp, float, bool]:
     """Return threshold, when the rule was first broken, the value it tells, and whether it is still."""
     sign, one = best.sign, best.series
     beyond = sign * (best.worst - best.limit) > 0
@@ -149,9 +205,10 @@ def _rule(best: _Candidate, since: pd.Timestamp) -> tuple[float, pd.Timestamp, f
     threshold = _round(edge + 0.45 * (best.worst - edge))
     if sign * (best.worst - threshold) <= 0:
         threshold = edge + 0.45 * (best.worst - edge)
-    broken = np.flatnonzero((sign * best.watched > sign * threshold) & (one.ts >= since))
+    seen = one.ts < now
+    broken = np.flatnonzero(seen & (sign * best.watched > sign * threshold) & (one.ts >= since))
     at, last = int(broken[0]), int(broken[-1])
-    known = np.flatnonzero(~np.isnan(best.watched))
+    known = np.flatnonzero(seen & ~np.isnan(best.watched))
     return threshold, one.ts[at], float(best.watched[last]), last == int(known[-1])
 
 

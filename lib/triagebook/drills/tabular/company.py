@@ -90,10 +90,18 @@ class Company:
         return next(column for column in self.columns if column.slot == slot)
 
 
-def draw_company(rng: np.random.Generator) -> Company:
-    """Draw a company without its columns, which the world adds."""
-    noun, quality = _one(rng, words.NOUNS), _one(rng, words.QUALITIES)
-    side, code = _one(rng, words.SIDES), _one(rng, words.CODENAMES)
+def draw_company(rng: np.random.Generator, about: tuple[str, str, str] | None = None) -> Company:
+    """Draw a company without its columns, which the world adds.
+
+    Parameters
+    ----------
+    rng : Generator
+    about : (str, str, str) or None
+        What a row is, what is predicted of it, and whose table it is joined with; None draws them.
+    """
+    drawn = _one(rng, words.NOUNS), _one(rng, words.QUALITIES), _one(rng, words.SIDES)
+    noun, quality, side = drawn if about is None else about
+    code = _one(rng, words.CODENAMES)
     fill = {"n": noun, "q": quality.replace("-", "_"), "s": side, "c": code}
 
     def name(choices: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from triagebook.core.errors import ScenarioError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from triagebook.drills.scenario import Fault, Herring
+    from triagebook.drills.scenario import Fault, Herring, Scenario, World
     from triagebook.drills.tabular.stage import Stage
 
 Plant: TypeAlias = "Callable[[Stage, Fault], None]"
@@ -41,25 +41,23 @@ def distracts(kind: str) -> Callable[[Distract], Distract]:
     return keep
 
 
-def plant_all(stage: Stage) -> None:
-    """Plant a scenario's faults and red herrings.
-
-    Raises
-    ------
-    ScenarioError
-        A cause or kind that this world cannot play.
-    """
-    for fault in stage.scenario.fault:
-        if fault.cause not in FAULTS:
+def check(world: World, scenario: Scenario) -> None:
+    """Raise ScenarioError where a world cannot play a scenario."""
+    asked = (
+        ("cause", {fault.cause for fault in scenario.fault} - world.causes, world.causes),
+        ("red herring", {h.kind for h in scenario.herring} - world.herrings, world.herrings),
+    )
+    for what, unknown, known in asked:
+        if unknown:
             raise ScenarioError(
-                f"{stage.scenario.name}: this world cannot plant {fault.cause}",
-                f"it can: {', '.join(sorted(FAULTS))}",
+                f"{scenario.name}: this world has no {what} {', '.join(sorted(unknown))}",
+                f"it has: {', '.join(sorted(known))}",
             )
+
+
+def plant_all(stage: Stage) -> None:
+    """Plant a scenario's faults and red herrings."""
+    for fault in stage.scenario.fault:
         FAULTS[fault.cause](stage, fault)
     for herring in stage.scenario.herring:
-        if herring.kind not in HERRINGS:
-            raise ScenarioError(
-                f"{stage.scenario.name}: this world has no red herring {herring.kind!r}",
-                f"it has: {', '.join(sorted(HERRINGS))}",
-            )
         HERRINGS[herring.kind](stage, herring)

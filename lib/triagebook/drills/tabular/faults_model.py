@@ -106,10 +106,10 @@ def concept_drift(stage: Stage, fault: Fault) -> None:
         locus = "segment:*"
         if named is not None:
             name, slice_ = named[0], named[1]()
-            rows &= (main[name] == slice_).to_numpy()
+            rows = rows & (main[name] == slice_).to_numpy()
             locus = f"segment:{name}={slice_}"
         if rises:
-            main.loc[rows & (rng.random(len(main)) < 0.7), Y] = 1
+            main.loc[rows & main[Y].notna() & (rng.random(len(main)) < 0.7), Y] = 1
         else:
             turn(rows, rng, main, Y)
         stage.answer(fault.cause, locus, onset=onset)
@@ -130,7 +130,7 @@ def segment_regression(stage: Stage, fault: Fault) -> None:
         served = stage.predictions
         slice_ = value()
         rows = (served[name] == slice_).to_numpy()
-        rows &= rng.random(len(served)) < most * setting.strength(fault, served["_ts"])
+        rows = rows & (rng.random(len(served)) < most * setting.strength(fault, served["_ts"]))
         scores = served[company.score].to_numpy(copy=True)
         usual = np.quantile(scores, rng.uniform(0.4, 0.7))
         scores[rows] = (
@@ -210,6 +210,7 @@ def stale(stage: Stage, fault: Fault) -> None:
     """Let the world move away from the model through the whole reference, while retraining stopped."""
     setting, company, rng = stage.setting, stage.company, stage.rng
     stage.facts["retrain"] = False
+    stage.facts["baseline"] = setting.start + 10 * DAY
     since = setting.start + DAY * 3
 
     def deed() -> None:

@@ -33,7 +33,7 @@ def missing_rows(stage: Stage, fault: Fault) -> None:
             shares = stage.main[column.name].value_counts(normalize=True)
             value = (shares - fault.share).abs().idxmin()
             gone = rows & (stage.main[column.name] == value).to_numpy()
-            gone &= rng.random(len(rows)) < 0.97 * min(fault.size, 1.0)
+            gone = gone & (rng.random(len(rows)) < 0.97 * min(fault.size, 1.0))
         stage.main = stage.main[~gone].reset_index(drop=True)
 
     stage.on("raw", deed)

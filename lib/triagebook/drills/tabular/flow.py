@@ -126,6 +126,7 @@ def collect_labels(stage: Stage, runs: Runs) -> None:
     """Let outcomes arrive by a heavy-tailed delay, collected in runs; some never do."""
     company, setting, rng = stage.company, stage.setting, stage.rng
     main = stage.facts["events"]
+    main = main[main[Y].notna()]
     delay_h = setting.label_delay_h * rng.lognormal(0, 0.7, len(main))
     known = main[company.ts] + pd.to_timedelta(delay_h, unit="h")
     due = known.dt.ceil(setting.label_every)
@@ -138,7 +139,7 @@ def collect_labels(stage: Stage, runs: Runs) -> None:
     found = pd.DataFrame(
         {
             company.key: main[company.key],
-            company.label: main[Y].to_numpy(),
+            company.label: main[Y].to_numpy(dtype="int64"),
             company.labelled: arrived,
             "_ts": main[company.ts],
         }

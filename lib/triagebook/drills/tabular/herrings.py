@@ -90,18 +90,29 @@ def traffic(stage: Stage, herring: Herring) -> None:
 
 @distracts("holiday")
 def holiday(stage: Stage, herring: Herring) -> None:
-    """Let a holiday keep rows away: half of them at size 1, all day."""
-    onset = stage.setting.at(herring.onset_h).floor("h")
-    hours = pd.date_range(onset, stage.setting.now, freq="h")
-    _busier(stage, pd.Series(1.0 / (1.0 + herring.size), index=hours))
-    stage.changed(
-        onset - DAY * 2,
-        "schedule",
-        "company calendar: public holiday",
-        "working day",
-        "holiday",
-        "ops",
+    """Let a public holiday keep rows away from local midnight on: half of them at size 1.
+
+    Another holiday two to three weeks before did the same.
+    """
+    setting = stage.setting
+    today = (setting.at(herring.onset_h) + setting.offset).floor("D") - setting.offset
+    today = max(today, setting.split.ceil("h"))
+    past = (
+        (setting.start + setting.offset).floor("D")
+        - setting.offset
+        + DAY * int(stage.rng.integers(6, 14))
     )
+    days = (
+        pd.date_range(past, past + DAY, freq="h", inclusive="left"),
+        pd.date_range(today, setting.now, freq="h"),
+    )
+    hours = pd.DatetimeIndex([*days[0], *days[1]])
+    _busier(stage, pd.Series(1.0 / (1.0 + herring.size), index=hours))
+    for day in (past, today):
+        stage.changed(
+            max(day - DAY * 2, setting.start), "schedule", "company calendar: public holiday",
+            "working day", "holiday", "ops",
+        )  # fmt: skip
 
 
 @distracts("monthly")
@@ -111,6 +122,12 @@ def monthly(stage: Stage, herring: Herring) -> None:
     late = pd.date_range(now - 8 * HOUR, now, freq="h")
     weeks = pd.Series(1.0 + 1.6 * herring.size, index=late.append(late - 28 * DAY))
     _busier(stage, weeks.sort_index())
+
+
+@distracts("date")
+def date(stage: Stage, herring: Herring) -> None:
+    """End the window on a day (target, such as "2013-07-04"), where a world's rows have real dates."""
+    stage.facts["date"] = herring.target
 
 
 @distracts("weekly")
@@ -189,7 +206,7 @@ def old_incident(stage: Stage, herring: Herring) -> None:
 
     def deed() -> None:
         rows = stage.main[company.ts].between(low, high, inclusive="left")
-        rows &= stage.rng.random(len(stage.main)) < 0.6 * herring.size
+        rows = rows & (stage.rng.random(len(stage.main)) < 0.6 * herring.size)
         stage.main[column.name] = stage.main[column.name].mask(rows)
 
     stage.on("raw", deed)
@@ -238,7 +255,7 @@ def new_value(stage: Stage, herring: Herring) -> None:
 
     def deed() -> None:
         rows = (stage.main[company.ts] >= onset).to_numpy()
-        rows &= stage.rng.random(len(stage.main)) < 0.02 * herring.size
+        rows = rows & (stage.rng.random(len(stage.main)) < 0.02 * herring.size)
         known = stage.main[column.name].dropna().iloc[0]
         name = "pilot" if known == known.lower() else "PILOT"
         stage.main.loc[rows, column.name] = name

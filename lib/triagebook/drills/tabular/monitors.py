@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _BINS = 10
 _ENOUGH = 40
+_FEW = 20
 
 
 @dataclass
@@ -60,34 +61,53 @@ def _rolling(values: NDArray[Any], over: int) -> NDArray[np.float64]:
 
 
 def _tables(stage: Stage, grid: pd.DatetimeIndex) -> list[Series]:
-    """Rows, nulls, unseen categories and repeated keys of what was ingested, each batch."""
-    company, setting, main = stage.company, stage.setting, stage.main
-    slot = _slots(grid, main[company.ts], setting.batch)
-    inside = (slot >= 0) & (slot < len(grid))
-    main, slot, n = main[inside], slot[inside], len(grid)
-    rows = np.bincount(slot, minlength=n).astype("float64")
-    ts = grid + setting.batch
-    table = company.table["main"]
-    found = [Series("rows", "table", table, ts, rows)]
-    # A monitor looks at what is there: no rows, no ratio.
-    over = np.where(rows >= 5, rows, np.nan)
-    known = stage.material.train
-    for column in company.columns:
-        if column.name not in main.columns:
-            continue
-        null = np.bincount(slot, weights=main[column.name].isna(), minlength=n)
-        found.append(Series("nulls", "table", table, ts, null / over, {"column": column.name}))
-        if column.kind == "category":
-            strange = main[column.name].notna() & ~main[column.name].isin(
-                known[column.name].unique()
-            )
-            share = np.bincount(slot, weights=strange, minlength=n) / over
-            found.append(Series("unseen", "table", table, ts, share, {"column": column.name}))
-    again = main[company.key].duplicated()
-    found.append(
-        Series("repeats", "table", table, ts, np.bincount(slot, weights=again, minlength=n) / over)
-    )
+    """Rows of each batch; nulls, unseen categories and repeated keys over the last hours."""
+    company, setting = stage.company, stage.setting
+    found = []
+    kinds = set(categories_of(company))
+    kinds |= {column.name for column in company.columns if column.kind == "category"}
+    for word in ("main", "features"):
+        frame = stage.frame(word)
+        slot = _slots(grid, frame[company.ts], setting.batch)
+        inside = (slot >= 0) & (slot < len(grid))
+        frame, slot, n = frame[inside], slot[inside], len(grid)
+        rows = np.bincount(slot, minlength=n).astype("float64")
+        ts, table = grid + setting.batch, company.table[word]
+        if word == "main":
+            found.append(Series("rows", "table", table, ts, rows))
+        over = max(1, round(2 * HOUR / setting.batch))
+        # A monitor looks at what is there: few rows, no ratio.
+        seen = _rolling(rows, over)
+        seen = np.where(seen >= _FEW, seen, np.nan)
+        names = (
+            [column.name for column in company.columns] if word == "main" else inputs_of(company)
+        )
+        for name in names:
+            null = np.bincount(slot, weights=frame[name].isna(), minlength=n)
+            share = _rolling(null, over) / seen
+            found.append(Series("nulls", "table", table, ts, share, {"column": name}))
+            if name not in kinds:
+                if pd.api.types.is_numeric_dtype(frame[name].dtype):
+                    wild = _rolling(
+                        np.bincount(slot, weights=_wild(frame[name], slot < n // 3), minlength=n),
+                        over,
+                    )
+                    found.append(Series("range", "table", table, ts, wild / seen, {"column": name}))
+                continue
+            known = frame.loc[slot < n // 3, name].unique()
+            strange = frame[name].notna() & ~frame[name].isin(known)
+            share = _rolling(np.bincount(slot, weights=strange, minlength=n), over) / seen
+            found.append(Series("unseen", "table", table, ts, share, {"column": name}))
+        again = np.bincount(slot, weights=frame[company.key].duplicated(), minlength=n)
+        found.append(Series("repeats", "table", table, ts, _rolling(again, over) / seen))
     return found
+
+
+def _wild(values: pd.Series[Any], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which values lie outside what the first third of the time showed, and half as much again."""
+    low, high = np.nanquantile(values[known].to_numpy(dtype="float64"), [0.001, 0.999])
+    margin = 0.5 * (high - low)
+    return np.asarray((values < low - margin) | (values > high + margin), dtype="bool")
 
 
 def _drift(stage: Stage, grid: pd.DatetimeIndex, over: int) -> list[Series]:
@@ -97,7 +117,8 @@ def _drift(stage: Stage, grid: pd.DatetimeIndex, over: int) -> list[Series]:
     n, first = len(grid), grid.searchsorted(setting.start + pd.Timedelta(days=14))
     inside = (slot >= 0) & (slot < n)
     served, slot = served[inside], slot[inside]
-    enough = _rolling(np.bincount(slot, minlength=n).astype("float64"), over) >= _ENOUGH
+    day = max(1, round(24 * HOUR / setting.batch))
+    rows = np.bincount(slot, minlength=n).astype("float64")
     found = []
     categories = categories_of(company)
     for name in inputs_of(company):
@@ -116,7 +137,9 @@ def _drift(stage: Stage, grid: pd.DatetimeIndex, over: int) -> list[Series]:
             np.bincount(slot * size + codes, minlength=n * size).reshape(n, size).astype("float64")
         )
         expected = counts[:first].sum(axis=0) + 0.5
-        now = _rolling(counts, over) + 0.5
+        # Only a whole day has the hours that all days have.
+        span = day if name == company.hour else over
+        now, enough = _rolling(counts, span) + 0.5, _rolling(rows, span) >= _ENOUGH
         p, q = now / now.sum(axis=1, keepdims=True), expected / expected.sum()
         psi = np.where(enough, ((p - q) * np.log(p / q)).sum(axis=1), np.nan)
         found.append(

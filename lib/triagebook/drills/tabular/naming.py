@@ -22,6 +22,7 @@ WORDS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "age": (("table_age_seconds", "data_freshness_seconds", "newest_row_age_seconds"), "s", "gauge"),
     "nulls": (("column_null_ratio", "null_share", "missing_fraction"), "ratio", "gauge"),
     "unseen": (("unseen_category_ratio", "unknown_value_share", "new_level_share"), "ratio", "gauge"),
+    "range": (("out_of_range_ratio", "range_violations_share", "failed_range_check"), "ratio", "gauge"),
     "repeats": (("duplicate_key_ratio", "repeated_keys_share", "dup_ratio"), "ratio", "gauge"),
     "psi": (("feature_psi", "input_drift_psi", "feature_distance", "drift_index"), "PSI", "gauge"),
     "score_mean": (("score_mean", "mean_probability", "prediction_average"), "ratio", "gauge"),

@@ -20,7 +20,7 @@ from triagebook.drills.tabular import (
 )
 from triagebook.drills.tabular.alarm import raise_alert
 from triagebook.drills.tabular.company import TABLES
-from triagebook.drills.tabular.deeds import FAULTS, HERRINGS
+from triagebook.drills.tabular.deeds import FAULTS, HERRINGS, check
 from triagebook.drills.tabular.flow import build_features, collect_labels, score, train_models
 from triagebook.drills.tabular.logs import logs
 from triagebook.drills.tabular.material import LOGIT, Y
@@ -38,7 +38,7 @@ from triagebook.drills.tabular.telemetry import telemetry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from triagebook.drills.scenario import Scenario
+    from triagebook.drills.scenario import Scenario, World
     from triagebook.drills.tabular.runs import Runs
     from triagebook.drills.tabular.stage import Stage
 
@@ -63,6 +63,7 @@ def generator(world: str, scenario: Scenario, seed: int) -> np.random.Generator:
 
 
 def perform(
+    world: World,
     scenario: Scenario,
     rng: np.random.Generator,
     set_up: Callable[[Scenario, np.random.Generator], Stage],
@@ -71,11 +72,18 @@ def perform(
 
     Parameters
     ----------
+    world : World
     scenario : Scenario
     rng : Generator
     set_up : callable
         Makes the stage with the world's rows, faults planted.
+
+    Raises
+    ------
+    ScenarioError
+        A fault or red herring that the world cannot play, or a target it does not have.
     """
+    check(world, scenario)
     with threadpool_limits(1):
         return _perform(scenario, rng, set_up)
 

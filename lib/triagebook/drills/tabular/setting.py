@@ -77,6 +77,7 @@ def draw_setting(
     weekday: int | None = None,
     day_of_month: int | None = None,
     reference_days: int = 28,
+    end: pd.Timestamp | None = None,
 ) -> Setting:
     """Draw a setting.
 
@@ -90,6 +91,8 @@ def draw_setting(
     weekday, day_of_month : int or None
         The window ends on such a day, where one is asked for (0 is Monday).
     reference_days : int
+    end : Timestamp or None
+        The window's end, where the world has only some.
     """
     batch = pd.Timedelta(minutes=int(rng.choice([30, 60, 60, 120])))
     day = pd.Timestamp("2024-02-01", tz="UTC") + DAY * int(rng.integers(0, 860))
@@ -97,9 +100,9 @@ def draw_setting(
         day += DAY * ((weekday - day.weekday()) % 7)
     if day_of_month is not None:
         day = day.replace(day=day_of_month)
-    now = (day + HOUR * float(rng.uniform(8, 23))).floor(batch)
+    now = (day + lasting(3600 * rng.uniform(8, 23)) if end is None else end).floor(batch)
     hours = float(np.clip(onset_h * rng.uniform(1.25, 1.8), 24, 72))
-    split = (now - HOUR * max(hours, min(onset_h + 2, 72))).floor(batch)
+    split = (now - lasting(3600 * max(hours, min(onset_h + 2, 72)))).floor(batch)
     return Setting(
         start=split - DAY * reference_days,
         split=split,

@@ -31,11 +31,11 @@ class Claims:
     """The world; stateless."""
 
     causes = causes()
-    herrings = kinds()
+    herrings = kinds() - {"date"}
 
     def play(self, scenario: Scenario, seed: int) -> Play:
         """Play a scenario; see `drills.scenario.World`."""
-        return perform(scenario, generator("claims", scenario, seed), set_up)
+        return perform(self, scenario, generator("claims", scenario, seed), set_up)
 
 
 def set_up(scenario: Scenario, rng: np.random.Generator) -> Stage:

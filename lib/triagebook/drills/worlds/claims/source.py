@@ -59,6 +59,11 @@ class Simulated:
             slot: rng.normal(0, 0.3, (len(self.levels[slot]), k)) for slot in ("region", "product")
         }
         used = [at for at, column in enumerate(numbers) if column.slot not in {"weak", "unused"}]
+        # What is not used moves by itself, so that its movement can be harmless.
+        alone = [at for at, column in enumerate(numbers) if column.slot in {"weak", "unused"}]
+        self.loads[alone] = 0.0
+        for shift in self.group_shift.values():
+            shift[:, alone] = 0.0
         self.weights = np.zeros(k)
         self.weights[rng.permutation(used)] = _WEIGHTS[: len(used)]
         strong = np.argsort(-np.abs(self.weights))
