@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-_LEARN = 6_000
+_LEARN = 5_000
 _LEVELS = 200
 
 
@@ -80,8 +80,8 @@ def behaviour(
             if len(learn) > _LEARN:
                 learn = rng.choice(learn, _LEARN, replace=False)
             model = HistGradientBoostingRegressor(
-                max_iter=70,
-                learning_rate=0.2,
+                max_iter=50,
+                learning_rate=0.25,
                 max_leaf_nodes=24,
                 min_samples_leaf=15,
                 max_bins=127,

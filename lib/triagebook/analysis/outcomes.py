@@ -100,11 +100,13 @@ def locate(wanted: pd.Series, there: pd.Series) -> np.ndarray:
     """Find the last position of each key of `wanted` among `there`; -1 where absent or null."""
     if pd.api.types.is_numeric_dtype(wanted) != pd.api.types.is_numeric_dtype(there):
         wanted, there = wanted.map(_plain), there.map(_plain)
-    last = ~there.duplicated(keep="last").to_numpy() & there.notna().to_numpy()
-    positions = np.flatnonzero(last)
-    found = pd.Index(there.to_numpy()[positions]).get_indexer(pd.Index(wanted.to_numpy()))
-    found = np.where(wanted.isna().to_numpy(), -1, found)
-    return np.where(found >= 0, positions[np.maximum(found, 0)] if len(positions) else -1, -1)
+    # The wanted are few, the table may be long: hash the few, and look the long one up once.
+    codes, few = pd.factorize(wanted, use_na_sentinel=True)
+    found = pd.Index(few).get_indexer(pd.Index(there))
+    hit = np.flatnonzero(found >= 0)
+    last = np.full(len(few) + 1, -1)
+    last[found[hit]] = hit  # of a repeated key the last one stays
+    return np.asarray(last[codes])
 
 
 def keys_of(frame: pd.DataFrame, columns: list[str]) -> pd.Series:

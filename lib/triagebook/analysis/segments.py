@@ -361,34 +361,46 @@ def _pairs(
             codes = np.where((a.codes >= 0) & (b.codes >= 0), a.codes * kb + b.codes, -1)
             names = [f"{a.named(x, x)} & {b.named(y, y)}" for x in range(ka) for y in range(kb)]
             both = Coded("", codes, names, ordered=False)
-            out += [
-                replace(s, name=s.name.removeprefix("="), columns=(a.column, b.column))
-                for s in _best(rows, both, starts, least, price + float(np.log(ka * kb)))
-            ]
+            for found in _best(rows, both, starts, least, price + float(np.log(ka * kb))):
+                first = int(np.argmax(found.inside))
+                halves = [c.codes == c.codes[first] for c in (a, b)]
+                # Where the rest of one half moved too, that half is the slice.
+                if not any(_moved(rows, half & ~found.inside, found, 3.5) for half in halves):
+                    name = found.name.removeprefix("=")
+                    out.append(replace(found, name=name, columns=(a.column, b.column)))
     return out
 
 
-def _with_outside(rows: Field, found: Slice) -> Slice:
-    """Measure whether the rows outside the slice moved the same way."""
-    if found.everything:
-        return found
-    codes = np.where(found.inside, -1, 0)
-    start = found.start
-    old, new = (codes == 0) & rows.reference, (codes == 0) & rows.late
-    new[:start] = False
+def _moved(rows: Field, others: np.ndarray, found: Slice, least_z: float) -> bool:
+    """Whether other rows moved as well: plainly, and by a quarter as far as the slice did."""
+    z, share = _movement(rows, others, found)
+    return z >= least_z and share >= 0.25
+
+
+def _movement(rows: Field, others: np.ndarray, found: Slice) -> tuple[float, float]:
+    """Measure how surely other rows moved since the slice's start, and by what share of its movement."""
+    old, new = others & rows.reference, others & rows.late
+    new[: found.start] = False
     if old.sum() < _LEAST or new.sum() < _LEAST:
-        return found
-    sums = rows.sums(codes, 1)
+        return 0.0, 0.0
+    sums = rows.sums(np.where(others, 0, -1), 1)
     z, after = sums.z()
-    at = rows.starts().index(start)
+    at = rows.starts().index(found.start)
     # Each statistic by its spread, and less what chance alone gives of it.
     spread = np.sqrt(np.maximum(sums.square[0] - sums.mean[0] ** 2, 1e-12))
     gap = (after[at, 0] - sums.mean[0]) / spread
     chance = len(gap) * (1 / new.sum() + 1 / old.sum())
     away = float(np.sqrt(max((gap**2).sum() - chance, 0.0)))
     inner = float(np.linalg.norm(found.shift / spread))
-    share = away / inner if inner > 0 else 0.0
-    return replace(found, outside_z=float(np.abs(z[at, 0]).max()), outside_share=share)
+    return float(np.abs(z[at, 0]).max()), away / inner if inner > 0 else 0.0
+
+
+def _with_outside(rows: Field, found: Slice) -> Slice:
+    """Measure whether the rows outside the slice moved as well."""
+    if found.everything:
+        return found
+    z, share = _movement(rows, ~found.inside, found)
+    return replace(found, outside_z=z, outside_share=share)
 
 
 def chosen(found: list[Slice]) -> Slice | None:

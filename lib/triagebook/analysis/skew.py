@@ -102,8 +102,10 @@ def skew(
         tolerance = np.maximum(max(1e-3 * spread, loose), 1e-6 * np.abs(np.nan_to_num(b)))
         differs = (np.nan_to_num(gap) > tolerance) | gone
     else:
-        a, b = (_texts(s) for s in (served, offline))
-        differs = ((a != b) & ~(served.isna() & offline.isna()).to_numpy()) | gone
+        one = served.dtype == offline.dtype and served.dtype != object
+        left, right = (s if one else _texts(s) for s in (served, offline))
+        same = (left == right).fillna(value=False).to_numpy(dtype=bool)
+        differs = (~same & served.notna().to_numpy()) | gone
     differs &= here
     before, now = float(differs[old].mean()), float(differs[new].mean())
     days = (times[old] - times[old][0]) // 86_400_000_000_000
@@ -124,8 +126,8 @@ def skew(
     return Skew(feature, before, now, natural, int(new.sum()), since, pattern, amount, differs)
 
 
-def _texts(column: pd.Series) -> np.ndarray:
-    return column.astype("object").map(str).to_numpy()
+def _texts(column: pd.Series) -> pd.Series:
+    return column.astype("object").map(str)
 
 
 def _pattern(

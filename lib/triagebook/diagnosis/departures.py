@@ -29,9 +29,11 @@ LEAST_LABELLED = 100
 """With fewer late labels nothing is said for or against."""
 LEAST_SHIFT = 0.06
 """Labels: a smaller change of the positive share (or of a quantity, in spreads of its error) is none."""
-LEAST_SCORE_SHIFT = 0.12
+LEAST_SCORE_SHIFT = 0.2
 """Scores: one that lies less than so many spreads of the score off has not strayed. A retrained equal
 model moves its scores by less."""
+STRUCTURED = 9.0
+"""Nats that a slice must explain of what a way common to all rows leaves over, to contradict it."""
 LEAST_STRAYED = 0.1
 """A slice in which fewer more rows than this strayed is none."""
 
@@ -112,7 +114,10 @@ def _label_departure(out: Served | None) -> Departure | None:
         return None
     values = statistics(labels, rows, late)
     least = np.full(2, LEAST_SHIFT if labels.task != "number" else 0.2)
-    return _searched(out, rows, late, values, least, labels.arrived)
+    binary = labels.task == "binary" and out.score is not None
+    return _searched(
+        out, rows, late, values, least, labels if binary or labels.arrived is not None else None
+    )
 
 
 def statistics(labels: Labels, rows: np.ndarray, late: np.ndarray) -> np.ndarray:
@@ -140,19 +145,22 @@ def _score_departure(out: Served | None) -> Departure | None:
     late = out.late[rows]
     if late.sum() < 50 or (~late).sum() < 200:
         return None
-    return _searched(out, rows, late, straying(model, rows, late), np.full(2, LEAST_STRAYED), None)
-
-
-def straying(model: Behaviour, rows: np.ndarray, late: np.ndarray) -> np.ndarray:
-    """Return to which side scores stray, and whether they plainly do; shape (n, 2).
-
-    Both are bounded: a slice where every row strays a little must not lose to a part of it where rows
-    stray far.
-    """
+    far = reach(model, rows, late)
+    # To one side: by as much as a retrained equal model does not; or in more rows than usual.
+    least = np.array(
+        [max(LEAST_SCORE_SHIFT * model.score_spread / far, LEAST_STRAYED), LEAST_STRAYED]
+    )
     e = model.residual[rows]
-    usual = float(np.quantile(np.abs(e[~late]), 0.95))
-    far = max(usual, LEAST_SCORE_SHIFT * model.score_spread)
-    return np.column_stack([np.clip(e / far, -1, 1), np.abs(e) > far]).astype(float)
+    # Both are bounded: a slice where every row strays a little must not lose to a part of it where
+    # rows stray far.
+    values = np.column_stack([np.clip(e / far, -1, 1), np.abs(e) > far]).astype(float)
+    return _searched(out, rows, late, values, least, None)
+
+
+def reach(model: Behaviour, rows: np.ndarray, late: np.ndarray) -> float:
+    """Return how far off a score must lie to have strayed, score units."""
+    usual = float(np.quantile(np.abs(model.residual[rows][~late]), 0.95))
+    return max(usual, LEAST_SCORE_SHIFT * model.score_spread)
 
 
 def _searched(
@@ -161,16 +169,18 @@ def _searched(
     late: np.ndarray,
     values: np.ndarray,
     least: np.ndarray,
-    arrived: np.ndarray | None,
+    labels: Labels | None,
 ) -> Departure:
     times = out.times[rows]
     columns = [c.only(rows) for c in out.columns]
     # Labels of a slice may all be alike by chance; that scores follow exactly is no surer than nearly.
-    floor = np.maximum(0.25 * values[~late].var(axis=0), 0.0 if arrived is not None else 0.1)
+    floor = np.maximum(0.25 * values[~late].var(axis=0), 0.0 if labels is not None else 0.1)
     found = search(Field(values, times, ~late, late, floor), columns, least)
     best = chosen([s for s in found if s.gain >= LEAST_GAIN])
     if best is None:
         return Departure(None, rows, int(late.sum()))
+    if labels is not None and labels.task == "binary" and not best.everything:
+        best = _or_everything(labels, rows, late, values, best)
     # The step may lie before the window: a window's length before it is looked at as well.
     length = out.window[1] - out.window[0]
     start = int(times[np.argmax(late)]) - length
@@ -179,14 +189,45 @@ def _searched(
     mean = best.after
     when = step(values[part], times[part], best.before, mean, spread)
     by_arrival, nats = None, 0.0
-    if arrived is not None and when is not None:
-        came = arrived[rows][part]
+    if labels is not None and labels.arrived is not None and when is not None:
+        came = labels.arrived[rows][part]
         order = np.argsort(came, kind="stable")
         by_arrival = step(values[part][order], came[order], best.before, mean, spread)
         nats = by_arrival.nats - when.nats if by_arrival is not None else 0.0
     began = np.arange(len(rows)) >= best.start if when is None else times >= when.at
     timed = when if out.timed else None
     return Departure(best, rows, int(late.sum()), timed, by_arrival, nats, began)
+
+
+def _or_everything(
+    labels: Labels, rows: np.ndarray, late: np.ndarray, values: np.ndarray, best: Slice
+) -> Slice:
+    """Prefer all rows where one way in which all labels moved explains more than the slice alone does.
+
+    Turned labels move most where scores were surest: the best slice is then only where it shows most.
+    """
+    since = late & (np.arange(len(rows)) >= best.start)
+    m, y = labels.expected[rows], labels.y[rows]
+    base = float(y[~late].mean())
+    inside = since & best.inside
+    if inside.sum() < 20:
+        return best
+    # The slice was picked among hundreds: what luck of the draw gives is taken off.
+    of_slice = fits(m[inside], y[inside], base)[0].nats - LEAST_GAIN
+    of_all = fits(m[since], y[since], base)[0].nats
+    if of_all < of_slice:
+        return best
+    return Slice(
+        "*",
+        ("*",),
+        of_all,
+        values[~late].mean(axis=0),
+        values[since].mean(axis=0),
+        int((~late).sum()),
+        int(since.sum()),
+        best.start,
+        np.ones(len(rows), dtype=bool),
+    )
 
 
 @dataclass(frozen=True)
@@ -197,13 +238,25 @@ class Manner:
     ----------
     fault, world : Fit
         The best of what a fault of labels does, and of what the world does.
+    prior : Fit
+        Another base rate alone.
+    hit : int array
+        Positions among the served rows of those since it began.
     structured : float
         Nats of the best slice that is left once the better of them is allowed for.
     """
 
     fault: Fit
     world: Fit
+    prior: Fit
+    hit: np.ndarray
     structured: float
+
+    @property
+    def only_rate(self) -> bool:
+        """Whether another base rate explains all rows alike, nearly as well as anything."""
+        best = max(self.fault.nats, self.world.nats)
+        return self.structured <= STRUCTURED and self.prior.nats >= best - 4
 
     @property
     def lead(self) -> float:
@@ -254,7 +307,9 @@ def _manner(ctx: Context) -> Manner | None:
         [c.only(rows) for c in out.columns],
         np.full(2, LEAST_SHIFT),
     )
-    return Manner(fault, world, max((s.gain for s in rest if not s.everything), default=0.0))
+    prior = next(f for f in ways if f.way == "prior")
+    structured = max((s.gain for s in rest if not s.everything), default=0.0)
+    return Manner(fault, world, prior, rows[hit], structured)
 
 
 def skews(ctx: Context) -> list[Skew] | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from triagebook.diagnosis.context import Context, View
     from triagebook.evidence.bundle import Table
 
-_ROWS = 20_000
+_ROWS = 12_000
 """Rows of each window that are looked at; more of them sharpen nothing that a person would act on."""
 _FIDELITY = 0.5
 """A stand-in that explains less of the scores cannot say which of them no longer follow the inputs."""
@@ -42,7 +42,7 @@ class Served:
     ----------
     view : View
     frame : DataFrame, shape (n, …)
-        At most 20,000 rows of each window, drawn evenly.
+        At most 12,000 rows of each window, drawn evenly.
     times : int64 array, shape (n,), nanoseconds
         Made up, evenly over each window, where rows have none (`timed` is False).
     late : bool array, shape (n,)

@@ -13,7 +13,7 @@ from triagebook.core.words import clock, count, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.performance import unlabelled
 from triagebook.diagnosis.context import moment
-from triagebook.diagnosis.departures import label_departure, manner, score_departure
+from triagebook.diagnosis.departures import STRUCTURED, label_departure, manner, score_departure
 from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:
@@ -246,12 +246,14 @@ def labels_plausible(ctx: Context) -> Iterable[Answer]:
 def _by_manner(ctx: Context, left: Departure, how: Manner, locus: str, cited: list[str]) -> Answer:
     strayed = score_departure(ctx)
     scores_moved = strayed is not None and strayed.found is not None
-    structured = how.structured > 8
+    structured = how.structured > STRUCTURED
     weight, words = 0.0, []
     hit = f"{share(how.fault.size)} of labels {_WAYS[how.fault.way]}"
     upside_down = how.world.way == "slope" and how.world.size < -0.3
+    by_arrival = left.arrival_nats > 4
     if structured:
-        weight -= 2.0
+        # The clock of the labels outweighs places: the world does not know when a label comes.
+        weight -= 0.3 if by_arrival else 2.0
         words.append("rows differ in how far their labels moved, as the world does")
     elif how.lead > 3 or upside_down:
         weight += 3.8 if upside_down else 2.8
@@ -263,7 +265,7 @@ def _by_manner(ctx: Context, left: Departure, how: Manner, locus: str, cited: li
     else:
         weight -= 2.0
         words.append("another share of positive cases explains them better than wrong labels")
-    if left.arrival_nats > 4:
+    if by_arrival:
         weight += 1.5 + min((left.arrival_nats - 4) / 6, 1.5)
         words.append(
             f"they changed by when the label came (from {clock(_arrival(left))}), not by when the "

@@ -13,7 +13,7 @@ from triagebook.core.words import clock, count, number, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.performance import service_of, usable
 from triagebook.diagnosis.context import moment
-from triagebook.diagnosis.departures import score_departure
+from triagebook.diagnosis.departures import LEAST_SCORE_SHIFT, score_departure
 from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _by_rows(ctx: Context, out: Served, model: NewModel) -> tuple[float, list[st
             off = np.abs(follows.residual) / follows.score_spread
             rise = float(off[own].mean() - off[usual].mean())
             bias = float(follows.residual[own].mean() / follows.score_spread)
-            strayed = rise > 0.12 or abs(bias) > 0.12
+            strayed = max(rise, abs(bias)) > LEAST_SCORE_SHIFT
             text = (
                 f"its scores lie {number(float(off[own].mean()))} spreads off what the old one said of "
                 f"such inputs, {number(float(off[usual].mean()))} before"
