@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.estimate import PerformanceEstimator
 from triagebook.analysis.classifier_measures import is_drop, measures
+from triagebook.analysis.estimate import PerformanceEstimator
 
 if TYPE_CHECKING:
     from pathlib import Path

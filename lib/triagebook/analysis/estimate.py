@@ -18,9 +18,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.cross_fit import believed, cross_fit, effective_rows, mean_of
-from triagebook.analysis.density_ratio import density_ratio
-from triagebook.analysis.encode import Encoder
 from triagebook.analysis.classifier_measures import (
     LEAST_CHUNKS,
     LOWER_IS_BETTER,
@@ -32,6 +29,9 @@ from triagebook.analysis.classifier_measures import (
     limit,
     measures,
 )
+from triagebook.analysis.cross_fit import believed, cross_fit, effective_rows, mean_of
+from triagebook.analysis.density_ratio import density_ratio
+from triagebook.analysis.encode import Encoder
 
 # Fewer rows, or fewer of either class, teach nothing.
 LEAST_ROWS = 500

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.classifier_measures import LEAST_CHUNKS, ErrorMeasure, is_drop, limit
 from triagebook.analysis.cross_fit import believed, cross_fit, effective_rows, mean_of
 from triagebook.analysis.density_ratio import density_ratio
 from triagebook.analysis.encode import Encoder
 from triagebook.analysis.estimate import LEAST_CURRENT, LEAST_ROWS, Estimate
-from triagebook.analysis.classifier_measures import LEAST_CHUNKS, ErrorMeasure, is_drop, limit
 
 _POWER: dict[ErrorMeasure, int] = {"mae": 1, "rmse": 2}
 

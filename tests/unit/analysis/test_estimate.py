@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
+from triagebook.analysis.classifier_measures import MEASURES, is_drop, measures
 from triagebook.analysis.density_ratio import density_ratio
 from triagebook.analysis.encode import Encoder
 from triagebook.analysis.estimate import PerformanceEstimator
-from triagebook.analysis.classifier_measures import MEASURES, is_drop, measures
 
 CHUNK = 1_000
 
