@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from triagebook.analysis.measures import measure_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -40,6 +42,49 @@ _QUANTITIES: tuple[tuple[Quantity, re.Pattern[str]], ...] = (
             r"requests?(_total|_count|_per|$)|rps|throughput|http.*count|qps", re.IGNORECASE
         ),
     ),
+)
+
+
+_COUNTED = frozenset(
+    {
+        "cpu_used",
+        "cpu_throttled",
+        "cpu_periods",
+        "cpu_steal",
+        "cpu_idle",
+        "cpu_wait",
+        "cpu_stall",
+        "io_stall",
+        "memory_stall",
+        "gc_time",
+        "gc_count",
+        "swap",
+        "major_faults",
+        "traffic",
+        "dependency_traffic",
+        "errors",
+        "retries",
+        "successes",
+        "cache_hits",
+        "cache_misses",
+        "cache_evictions",
+        "network",
+        "disk_reads",
+        "disk_writes",
+        "disk_io",
+        "gpu_throttle",
+    }
+)
+_LEVELS = frozenset(
+    {
+        "memory_used",
+        "disk_used",
+        "disk_free",
+        "memory_free",
+        "handles_open",
+        "connections_open",
+        "uptime",
+    }
 )
 
 
@@ -261,7 +306,11 @@ def _counts_up(name: str, values: np.ndarray) -> bool:
     if name.endswith(("_total", "_count")):
         return True
     steps = np.diff(values)
-    return bool(len(steps) > 20 and (steps >= 0).mean() > 0.99 and (steps < 0).any())
+    if len(steps) <= 20 or (steps >= 0).mean() <= 0.99:
+        return False
+    # What only ever grows is a counter too, where it counts something: a disk that fills is none.
+    grows = bool((steps > 0).mean() > 0.3 and measure_of(name) in _COUNTED)
+    return grows or bool((steps < 0).any() and measure_of(name) not in _LEVELS)
 
 
 def _rate(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

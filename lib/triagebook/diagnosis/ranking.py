@@ -90,6 +90,7 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
                 case.weight -= 1.5
                 case.against.setdefault(plain[0], 1.5)
     _one_fault_a_column(cases)
+    _what_slows_it(cases)
     order = sorted(cases, key=lambda key: (-cases[key].weight, key))
     for cause in ("drift.seasonal", "drift.harmless"):
         # A whole weather front moves with the season: two of its features stand for all.
@@ -134,6 +135,21 @@ def _one_fault_a_column(cases: dict[tuple[str, str], _Case]) -> None:
         for key in keys:
             if key != best and cases[best].weight > 0:
                 cases[key].weight -= 0.5 * cases[best].weight
+
+
+def _what_slows_it(cases: dict[tuple[str, str], _Case]) -> None:
+    """Let what happened to a callee take from "this callee is slow": it says the same, and why."""
+    for (cause, locus), case in cases.items():
+        if cause != "latency.slow_dependency":
+            continue
+        name = locus.partition(":")[2]
+        why = [
+            other.weight
+            for (deeper, at), other in cases.items()
+            if at == f"service:{name}" and deeper.startswith(("latency.", "resources."))
+        ]
+        if why and max(why) > 0.5:
+            case.weight -= 0.6 * max(why)
 
 
 def _strongest_first(side: dict[str, float]) -> list[str]:

@@ -161,10 +161,11 @@ class Scene:
     def symptoms(self) -> list[Reading]:
         """What users feel and what clearly got worse, at the watched service first."""
         worse = [r for r in self.of(*SYMPTOMS) if _worse(r) and self._matters(r)]
-        at_home = [r for r in worse if r.component in (None, self.entry, self.name)]
-        return sorted(at_home, key=_unusual) or sorted(
-            (r for r in worse if r.component in self.own), key=_unusual
-        )
+        home = (None, self.entry, self.name)
+        if any(r.component in home for r in self.of("latency", "inference_time")):
+            # What is slow further down and is not felt here is no symptom of this service.
+            worse = [r for r in worse if r.component in home]
+        return sorted((r for r in worse if r.component in {*home, *self.own}), key=_unusual)
 
     def _matters(self, reading: Reading) -> bool:
         """Whether errors are a share of the requests worth a person's time: half a percent."""

@@ -74,7 +74,7 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
             (Signal("resources.noisy_neighbour", "*", -3.0),),
         )
         return
-    felt = bool(scene.symptoms) or scene.alerted == "cpu"
+    felt = bool(scene.symptoms) or bool(stolen)
     weight -= 0.0 if felt else 1.5
     host = scene.host_of(reading)
     if host == "unknown" and busy:

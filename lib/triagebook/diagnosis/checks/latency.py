@@ -103,17 +103,15 @@ def symptom(ctx: Context) -> Iterable[Answer]:
     if not seen:
         yield unseen(ctx, "Latency and errors")
         return
+    asked = scene.alerted in ("latency", "errors")
     if not scene.symptoms:
         yield calm(
             ctx,
             f"Latency and errors are as usual in {count(len(seen))} series",
             (
-                Signal("none", "*", 1.5),
-                *(Signal(c, "*", -2.5) for c in _CAUSES),
-                *(
-                    Signal(c, "*", -1.5)
-                    for c in (_UNFELT if scene.alerted in ("latency", "errors") else ())
-                ),
+                Signal("none", "*", 3.0 if asked else 0.8),
+                *(Signal(c, "*", -3.5 if asked else -1.5) for c in _CAUSES),
+                *(Signal(c, "*", -2.0) for c in (_UNFELT if asked else ())),
             ),
         )
         return
@@ -167,6 +165,9 @@ def traffic(ctx: Context) -> Iterable[Answer]:
         )
         return
     signals = []
+    if scene.alerted in ("cpu", "memory") and not scene.symptoms and moved.factor >= 1.15:
+        # More work takes more of everything; while all is served in time, nothing is wrong.
+        signals.append(Signal("none", "*", 1.5))
     if scene.slow is not None or scene.symptoms:
         signals.append(
             Signal(

@@ -96,6 +96,10 @@ def memory(ctx: Context) -> Iterable[Answer]:
         moved = reading.shift
         who = reading.component or scene.name
         up = reading.rose and moved is not None and moved.factor >= 1.1 * max(load, 1.0) ** 0.5
+        days = _for_days(ctx, reading)
+        if days is not None:
+            climbing[who].append((reading, days))
+            continue
         rises = found is not None and found.climbs and (up or found.share_gained >= 0.2)
         step = up and moved is not None and moved.shape == "step"
         if found is not None and rises and (not step or _still_climbing(reading, found)):
@@ -180,10 +184,24 @@ def is_host_wide(reading: Reading) -> bool:
 
 
 def _still_climbing(reading: Reading, found: Climb) -> bool:
-    """Whether the second half of the stretch still climbs: a step does not."""
-    part = reading.series.within(found.since, int(reading.series.times[-1]) + 1)
-    half = climb(part.times, part.values, int(np.median(part.times)))
-    return half is not None and half.steady >= 0.6
+    """Whether it still climbs well after its shift began: a step does not."""
+    moved = reading.shift
+    start = moved.start if moved is not None else found.since
+    end = int(reading.series.times[-1])
+    start += (end - start) // 10
+    part = reading.series.within(start, end + 1)
+    after = climb(part.times, part.values, start)
+    return after is not None and after.steady >= 0.6 and after.share_gained >= 0.03
+
+
+def _for_days(ctx: Context, reading: Reading) -> Climb | None:
+    """Return the climb over reference and window together, where it began long before the window."""
+    moved = reading.shift
+    begin, end = (pd.Timestamp(t).value for t in ctx.bundle.windows.current)
+    if moved is None or not reading.rose or moved.start > begin + (end - begin) // 20:
+        return None
+    whole = climb(reading.series.times, reading.series.values, int(reading.series.times[0]))
+    return whole if whole is not None and whole.steady >= 0.75 and whole.low > 0 else None
 
 
 @check(
