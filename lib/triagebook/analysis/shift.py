@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import trim_mean
 
 HOUR, DAY = 3_600_000_000_000, 86_400_000_000_000
 _CLIP = 8.0
@@ -147,7 +146,7 @@ def shift(
     first, early, late, shape = _onset(r_new[:segment_end] * sign, guess, spread)
     first = min(first, segment_end - 1)
     seen = slice(first, segment_end)
-    effect = float(trim_mean(r_new[seen], 0.25))  # a few spikes are no level
+    effect = _midmean(r_new[seen])  # a few spikes are no level
     expected = usual(new_t[seen]) + centre
     step = float(np.median(np.diff(new_t)))
     return Shift(
@@ -203,21 +202,13 @@ class _Usual:
         if weekend.any() and (~weekend).any() and len(np.unique(times[weekend] // DAY)) >= 2:
             self.weekend = float(np.median(y[weekend]) - np.median(y[~weekend]))
             flat = y - self.weekend * weekend
-        profile = np.array(
-            [np.median(flat[hour == h]) if (hour == h).sum() >= 3 else np.nan for h in range(24)]
-        )
+        if np.ptp(y) == 0:
+            return
+        profile = _medians(flat, hour, 24, least=3)
         profile = np.where(np.isfinite(profile), profile, np.median(flat))
         # A shape that one half of the days does not share with the other is noise.
-        half = (times // DAY) % 2 == 0
-        two = [
-            np.array(
-                [
-                    np.median(flat[m & (hour == h)]) if (m & (hour == h)).any() else np.nan
-                    for h in range(24)
-                ]
-            )
-            for m in (half, ~half)
-        ]
+        half = ((times // DAY) % 2).astype(int)
+        two = _medians(flat, half * 24 + hour, 48).reshape(2, 24)
         both = np.isfinite(two[0]) & np.isfinite(two[1])
         if span < 1.9 * DAY:
             # One day cannot be held against another: a shape far above its hours' noise is believed.
@@ -240,6 +231,23 @@ class _Usual:
         part = place - np.floor(place)
         level = self.profile[low] * (1 - part) + self.profile[(low + 1) % 24] * part
         return np.asarray(level + weekend)
+
+
+def _medians(values: np.ndarray, groups: np.ndarray, n: int, least: int = 1) -> np.ndarray:
+    """Median of each group, shape (n,); NaN for groups of fewer than `least`."""
+    order = np.lexsort((values, groups))
+    sizes = np.bincount(groups, minlength=n)
+    starts = np.cumsum(sizes) - sizes
+    lower = np.minimum(starts + np.maximum(sizes - 1, 0) // 2, len(values) - 1)
+    upper = np.minimum(starts + sizes // 2, len(values) - 1)
+    middle = (values[order[lower]] + values[order[upper]]) / 2
+    return np.where(sizes >= least, middle, np.nan)
+
+
+def _midmean(values: np.ndarray) -> float:
+    """Mean of the middle half."""
+    cut = len(values) // 4
+    return float(np.sort(values)[cut : len(values) - cut].mean())
 
 
 def _is_weekend(times: np.ndarray) -> np.ndarray:

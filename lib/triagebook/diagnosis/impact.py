@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 
 from triagebook.core.models import Impact
+from triagebook.diagnosis.impact_batches import batches
+from triagebook.diagnosis.impact_batches import rows as lost_rows
+from triagebook.diagnosis.impact_requests import requests
 
 if TYPE_CHECKING:
     from triagebook.analysis.harm import Harm
@@ -86,20 +89,56 @@ def toll(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> Toll:
                     how=f"as served since the onset; {harm.positive_restored:.3f} with the feature put back",
                 )
             )
-            price = ctx.bundle.service.price
-            if isinstance(price, int | float) and price > 0:
-                out.append(
-                    Impact(
-                        what="cost",
-                        value=round(harm.changed * rows * price, 2),
-                        unit="price units",
-                        low=round(harm.low * rows * price, 2),
-                        high=round(harm.high * rows * price, 2),
-                        how=f"predictions likely wrong times the configured price of {price}",
-                    )
-                )
         going_on = _still_bad(ctx, first)
+    found, slow_share = requests(ctx, onset)
+    if not first.cause.startswith(("data.", "model.", "drift.")):
+        out += found
+        if found:
+            wrong_share = slow_share if wrong_share is None else max(wrong_share, slow_share or 0.0)
+            going_on = any(r.shift is not None and r.shift.going_on for r in ctx.scene.symptoms)
+    out += batches(ctx, first, onset)
+    out += lost_rows(ctx, first, onset)
+    out += _cost(ctx, out)
     return Toll(out, wrong_share, going_on)
+
+
+_PRICED = {
+    "predictions likely wrong": ("wrong_prediction", "prediction"),
+    "requests over target": ("slow_request", "request"),
+    "requests failed": ("failed_request", "request"),
+    "rows lost": ("lost_row", "row"),
+    "minutes since the onset": ("bad_minute", "minute"),
+}
+
+
+def _cost(ctx: Context, impacts: list[Impact]) -> list[Impact]:
+    """Price what has a price: one number is the price of a wrong prediction, or of a request, or a table."""
+    price = ctx.bundle.service.price
+    out = []
+    for impact in impacts:
+        names = _PRICED.get(impact.what)
+        if names is None:
+            continue
+        each = price if isinstance(price, int | float) else None
+        if isinstance(price, dict):
+            each = next((price[n] for n in names if isinstance(price.get(n), int | float)), None)
+        elif impact.what != "predictions likely wrong":
+            continue
+        if each is None or each <= 0:
+            continue
+        low = impact.value if impact.low is None else impact.low
+        high = impact.value if impact.high is None else impact.high
+        out.append(
+            Impact(
+                what="cost",
+                value=round(impact.value * each, 2),
+                unit="price units",
+                low=round(low * each, 2),
+                high=round(high * each, 2),
+                how=f"{impact.what} times the configured price of {each}",
+            )
+        )
+    return out
 
 
 def _harm_of(ctx: Context, first: Hypothesis) -> Harm | None:

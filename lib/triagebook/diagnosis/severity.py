@@ -48,12 +48,15 @@ def severity(
         return Severity(level="SEV4", because=["no fault was found that does harm"])
     level: SeverityLevel = "SEV3"
     if wrong_share is None:
-        because.append("how many decisions are wrong is not known")
+        because.append("how many decisions or requests are hit is not known")
         if critical:
             level = "SEV2"
     else:
-        wrong = next((i for i in impact if i.what == "predictions likely wrong"), None)
+        names = ("predictions likely wrong", "requests failed", "requests over target")
+        wrong = next((i for n in names for i in impact if i.what == n), None)
         said = f"{share(wrong_share)} of decisions since the onset are likely wrong"
+        if wrong is not None and wrong.what.startswith("requests"):
+            said = f"{share(wrong_share)} of requests since the onset failed or were over target"
         because.append(said + (f" ({count(wrong.value)})" if wrong else ""))
         if wrong_share >= WRONG_SEV1 and critical:
             level = "SEV1"
