@@ -202,7 +202,9 @@ def _usage(usages: Sequence[Usage]) -> dict[str, tuple[float, str]]:
         # What is small beside the others' everyday use is no trouble, however unusual at this node.
         fleet = float(np.median(levels[usage.resource])) if levels[usage.resource] else 0.0
         floor = max(floor_of(usage.reference), _FLEET_SHARE * abs(fleet))
-        risen = rise(usage.reference, usage.window, lasting=min(2, len(usage.window)), floor=floor)
+        # A short window may hold one sample only, which then has to do.
+        lasting = min(2, max(int(np.isfinite(usage.window).sum()), 1))
+        risen = rise(usage.reference, usage.window, lasting=lasting, floor=floor)
         if risen is not None and risen.z > found.get(usage.node, (0.0, ""))[0]:
             found[usage.node] = (risen.z, usage.resource)
     return found

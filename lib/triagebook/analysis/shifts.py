@@ -73,6 +73,7 @@ def rise(
     reference, window : float arrays, in time order
         Larger is worse. NaN dropped.
     lasting : int
+        At least 1.
     floor : float
         Least spread, in the values' unit.
 
@@ -85,7 +86,7 @@ def rise(
     past = reference[np.isfinite(reference)]
     seen = np.isfinite(window)
     now = window[seen]
-    if len(past) < max(MIN_REFERENCE, 2 * len(now)) or len(now) < lasting:
+    if len(past) < max(MIN_REFERENCE, 2 * len(now)) or len(now) < max(lasting, 1):
         return None
     windows = np.lib.stride_tricks.sliding_window_view(past, len(now))
     usual = float(np.median(past))

@@ -10,7 +10,8 @@ _PLACE = re.compile(
     r"(?<![\w.$/])([A-Za-z_$][\w.$\[\]-]*(?:\.(?:py|java|kt|scala|go|js|ts|rb|rs|cc|cpp|cs):|#|\([\w.]+:)\d+)"
 )
 _LEVEL = re.compile(r"\b(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|SEVERE|CRITICAL|FATAL|PANIC)\b")
-_VALUE = re.compile(r"[=\[{]")
+_NESTED = re.compile(r"[\[({][^\[\](){}]*[=:,…][^\[\](){}]*[\])}]")
+_VALUE = re.compile(r"(?<==)\s*[^\s\]\[(){},;][^\]\[(){},;]*")
 _GRAVE = frozenset({"ERROR", "SEVERE", "CRITICAL", "FATAL", "PANIC"})
 
 
@@ -38,13 +39,14 @@ def signature_of(message: str, level: str | None = None) -> str:
     -------
     str
         Level and place in the code (`Class#12`, `file.py:12`) where the line names one within its first
-        200 letters: values in the text then do not matter. Else level and the folded text up to its
-        first value, 120 letters at most.
+        200 letters: values in the text then do not matter. Else level and the folded text, without
+        lists, records, and what follows "="; 120 letters at most.
     """
     level = level_of(message) if level is None else level.upper()
     place = _PLACE.search(message[:200])
     if place:
         return f"{level} {place.group(1)}"
-    text = template_of(message)
-    words = _VALUE.split(text, maxsplit=1)[0].strip() or text
-    return f"{level} {words[:120]}"
+    text, rest = template_of(message), ""
+    while text != rest:
+        text, rest = _NESTED.sub("…", text), text
+    return f"{level} {_VALUE.sub('…', text)[:120]}"

@@ -22,7 +22,8 @@ MS = 10**6
         ),
         ("2023-01-02 03:04:05 ERROR load.py:88 no rows for day 3", "ERROR", "ERROR load.py:88"),
         ("WARN slow query took 53 ms", "WARN", "WARN WARN slow query took <n> ms"),
-        ("got item = {a: 1}", "", " got item"),
+        ("got item = {a: 1, b: {c: 2, d: 3}}", "", " got item =…"),
+        ("[get][load: 5 rows of abc] size=big", "", " [get]… size=…"),
         ("[x] y", "", " [x] y"),
         ("", "", " "),
     ],
@@ -138,6 +139,14 @@ def test_use_of_a_resource_counts():
     assert found[0].node == shop.idle
     assert found[0].usage > 5
     assert found[0].because == ("cpu",)
+
+
+@pytest.mark.parametrize(
+    ("window", "found"), [([], False), ([np.nan], False), ([90.0], True), ([np.nan, 90.0], True)]
+)
+def test_a_resource_without_samples_says_nothing_and_one_has_to_do(window, found):
+    usages = [Usage("n", "cpu", np.random.default_rng(1).normal(10, 1, 60), np.array(window))]
+    assert bool(blame(NONE, NONE, usages)) is found
 
 
 def test_a_small_user_of_a_resource_is_measured_by_the_fleet():

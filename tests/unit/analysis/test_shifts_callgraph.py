@@ -69,6 +69,12 @@ def test_missing_samples_are_left_out_and_stay_outside():
     assert rise(past(), np.array([np.nan, np.nan, 130, np.nan, np.nan]), floor=5.0) is None
 
 
+@pytest.mark.parametrize("window", [[], [np.nan, np.nan]])
+def test_an_empty_window_says_nothing(window):
+    for lasting in (1, 2):
+        assert rise(past(), np.array(window), lasting=lasting) is None
+
+
 def test_floors():
     assert floor_of(np.array([10.0, np.nan, 10])) == pytest.approx(0.5)
     assert floor_of(np.array([np.nan])) > 0
