@@ -75,9 +75,10 @@ class Cells:
             for part in (reference, current)
         )
         both = pd.concat([reference.astype("object"), current.astype("object")], ignore_index=True)
-        if not both.map(pd.api.types.is_hashable).all():
-            both = both.map(str)
-        codes, distinct = pd.factorize(both)
+        try:
+            codes, distinct = pd.factorize(both)
+        except TypeError:  # lists and the like are no keys
+            codes, distinct = pd.factorize(both.map(str, na_action="ignore"))
         # Where one side is stored as numbers, "95.0" on the other is the number it says.
         mixed = pd.api.types.is_numeric_dtype(reference) != pd.api.types.is_numeric_dtype(current)
         values = [_text(value, read=mixed) for value in distinct]

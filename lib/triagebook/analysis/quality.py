@@ -78,7 +78,7 @@ def default_fill(reference: pd.Series, current: pd.Series, least: float = 0.05) 
     gain = shares_new - shares_old.reindex(shares_new.index).fillna(0.0)
     value = str(gain.idxmax())
     was, now = float(shares_old.get(value, 0.0)), float(shares_new[value])
-    if now - was < least or now < 3 * was:
+    if now - was < least - 1e-9 or now < 3 * was - 1e-9:
         return None
     return Fill(value, was, now, value.strip().lower() in SENTINELS)
 

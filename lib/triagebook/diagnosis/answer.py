@@ -33,7 +33,10 @@ class Signal:
 
 @dataclass(frozen=True)
 class Answer:
-    """A check's answer at one locus, before it has an id; fields as in `core.models.Finding`."""
+    """A check's answer at one locus, before it has an id; fields as in `core.models.Finding`.
+
+    `since_low` and `since_high` bound `since`, where more is known than a moment.
+    """
 
     locus: str
     verdict: FindingVerdict
@@ -43,6 +46,8 @@ class Answer:
     threshold: float | None = None
     effect: float | None = None
     since: datetime | None = None
+    since_low: datetime | None = None
+    since_high: datetime | None = None
     evidence: list[str] = field(default_factory=list)
     signals: tuple[Signal, ...] = ()
 

@@ -98,7 +98,7 @@ def diagnose(
     first = hypotheses[0] if hypotheses else None
     findings = [finding for _, finding in pairs]
     verdict = _verdict(hypotheses, spec, ctx)
-    onset = _onset(ctx, first, findings) if verdict != "healthy" else None
+    onset = _onset(ctx, first, pairs) if verdict != "healthy" else None
     found = toll(ctx, first if verdict != "healthy" else None, onset)
     fault = first is not None and cause_of(first.cause).fault
     sev = severity(
@@ -198,7 +198,9 @@ def _verdict(hypotheses: Sequence[Hypothesis], spec: Spec, ctx: Context) -> Verd
     return "healthy" if calm >= SURE and not blind and ctx.bundle.ledger else "inconclusive"
 
 
-def _onset(ctx: Context, first: Hypothesis | None, findings: Sequence[Finding]) -> Onset | None:
+def _onset(
+    ctx: Context, first: Hypothesis | None, pairs: Sequence[tuple[Answer, Finding]]
+) -> Onset | None:
     """Read the onset where the first hypothesis lies; else from the findings that speak for it."""
     if first is None:
         return None
@@ -214,11 +216,18 @@ def _onset(ctx: Context, first: Hypothesis | None, findings: Sequence[Finding]) 
                 high=_plain_time(moment(split.time_high)),
                 **{"from": f"rows of {column.table}.{column.name}"},
             )
-    starts = [f for f in findings if f.id in first.for_ and f.since is not None]
+    starts = [(a, f) for a, f in pairs if f.id in first.for_ and f.since is not None]
     if not starts:
         return None
-    at = min(f.since for f in starts if f.since is not None)
-    return Onset(at=at, low=at, high=at, **{"from": f"finding {starts[0].id}"})
+    answer, finding = min(starts, key=lambda pair: (pair[1].since, pair[1].id))
+    at = to_utc(_plain_time(finding.since)) if finding.since is not None else None
+    if at is None:
+        return None
+    low, high = (
+        to_utc(_plain_time(when)) if when is not None else at
+        for when in (answer.since_low, answer.since_high)
+    )
+    return Onset(at=at, low=min(low, at), high=max(high, at), **{"from": f"finding {finding.id}"})
 
 
 def _summary(verdict: Verdict, first: Hypothesis | None, onset: Onset | None, ctx: Context) -> str:

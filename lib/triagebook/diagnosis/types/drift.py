@@ -48,6 +48,7 @@ DRIFT = Spec(
                 "data.timezone_shift",
                 "data.schema_change",
                 "data.keys",
+                "data.join_broken",
                 "data.volume",
             ),
             "fault",

@@ -48,6 +48,7 @@ GENERIC = Spec(
                 "data.schema_change",
                 "data.volume",
                 "data.keys",
+                "data.join_broken",
                 "data.missing_values",
                 "drift.inputs_moved",
                 "data.unit_change",
