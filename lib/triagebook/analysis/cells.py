@@ -135,12 +135,14 @@ def judge(
     strict: bool = False,
     plain: bool = False,
     sturdy: bool = True,
+    values: bool = True,
     times: float = 2.0,
     sure: float = SURE,
 ) -> list[Breach]:
     """Keep a rule that is broken more often than the reference would, by rows and by distinct values.
 
     `strict`: no clean row breaks it. `plain`: one value may break it on many rows and still be wrong.
+    `values`: one new value on many rows is not enough, where the column brings new ones anyway.
     `sturdy`: a plain rule that no row of the reference breaks may be broken here more than there.
     """
     natural = natural_of(before)
@@ -154,7 +156,7 @@ def judge(
         plainly = strict or (plain and sturdy and not before.any())
         if confined(now) or grouped(now, cells.current) or ((alone or not plainly) and uneven(now)):
             return []
-    if not strict and not _by_value(cells, before, now, plain=plain):
+    if values and not strict and not _by_value(cells, before, now, plain=plain):
         return []
     return [Breach(what, float(now.mean()), natural.share, cells.example(now), now)]
 

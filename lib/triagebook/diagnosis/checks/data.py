@@ -251,19 +251,20 @@ def swap(ctx: Context) -> Iterable[Answer]:
             for c in ctx.roots
             if c.table == table and c.kind == "number" and c.movement.beyond_natural
         ]
-        if len(moved) < 2:
-            for one, other, gap in _swapped_by_relations(ctx, table):
-                hit = True
-                pairs.append((one.name, other.name))
-                yield _swap(ctx, one, other.name, gap, "relations to the other columns")
-            continue
         old = {c.name: as_numbers(matched_reference(ctx, c)[c.name]) for c in moved}
         new = {c.name: as_numbers(ctx.after(c)[c.name]) for c in moved}
         by_name = {c.name: c for c in moved}
-        for left, right, gap in swapped(old, new, sorted(by_name)):
+        by_values = swapped(old, new, sorted(by_name))
+        for left, right, gap in by_values:
             hit = True
             pairs.append((left, right))
             yield _swap(ctx, by_name[left], right, gap, "values")
+        if by_values:
+            continue
+        for one, other, gap in _swapped_by_relations(ctx, table):
+            hit = True
+            pairs.append((one.name, other.name))
+            yield _swap(ctx, one, other.name, gap, "relations to the other columns")
     if ctx.inputs and not hit:
         yield fine(ctx, "No two columns are swapped", Signal("data.column_swap", "*", -3.0))
 
