@@ -17,6 +17,9 @@ from triagebook.analysis.wording import forms, wording
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_HIDDEN = 4
+"""Repeats that chance may have kept from the reference (Poisson, one in fifty)."""
+
 
 def breaches(cells: Cells, *, key: bool = False) -> list[Breach]:
     """List the rules that the current rows break, the clearest first.
@@ -48,7 +51,8 @@ def breaches(cells: Cells, *, key: bool = False) -> list[Breach]:
             found += written_numbers(cells)
     if not key:
         found += _unique(cells)
-    return sorted(found, key=lambda b: (-(b.share - b.usual), b.what))
+    # Of rules broken alike the one named first above is the plainest.
+    return sorted(found, key=lambda b: -round(b.share - b.usual, 3))
 
 
 def _empty(cells: Cells) -> list[Breach]:
@@ -80,6 +84,13 @@ def _unique(cells: Cells) -> list[Breach]:
     now = np.bincount(cells.current[cells.current >= 0], minlength=len(cells.said))
     before = (old >= 0) & (counts[np.maximum(old, 0)] > 1)
     again = (cells.current >= 0) & ((counts + now)[np.maximum(cells.current, 0)] > 1)
+    # Of numbers drawn by lot some repeat, and among more rows more do: with as many rows again there are
+    # three times as many pairs. So many beyond what chance may have hidden in the reference are no luck.
+    pairs = (
+        (1 + 2 * len(old) / max(len(cells.current), 1)) * len(cells.current) ** 2 / len(old) ** 2
+    )
+    if int(again.sum()) <= max(pairs, 1.0) * (int(before.sum()) + _HIDDEN):
+        return []
     return judge(cells, "a repeat where no value repeated", before, again)
 
 

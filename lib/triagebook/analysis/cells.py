@@ -75,9 +75,10 @@ class Cells:
             for part in (reference, current)
         )
         both = pd.concat([reference.astype("object"), current.astype("object")], ignore_index=True)
-        if not both.map(pd.api.types.is_hashable).all():
-            both = both.map(str)
-        codes, distinct = pd.factorize(both)
+        try:
+            codes, distinct = pd.factorize(both)
+        except TypeError:  # lists and the like are no keys
+            codes, distinct = pd.factorize(both.map(str, na_action="ignore"))
         # Where one side is stored as numbers, "95.0" on the other is the number it says.
         mixed = pd.api.types.is_numeric_dtype(reference) != pd.api.types.is_numeric_dtype(current)
         values = [_text(value, read=mixed) for value in distinct]
@@ -134,12 +135,14 @@ def judge(
     strict: bool = False,
     plain: bool = False,
     sturdy: bool = True,
+    values: bool = True,
     times: float = 2.0,
     sure: float = SURE,
 ) -> list[Breach]:
     """Keep a rule that is broken more often than the reference would, by rows and by distinct values.
 
     `strict`: no clean row breaks it. `plain`: one value may break it on many rows and still be wrong.
+    `values`: one new value on many rows is not enough, where the column brings new ones anyway.
     `sturdy`: a plain rule that no row of the reference breaks may be broken here more than there.
     """
     natural = natural_of(before)
@@ -153,7 +156,7 @@ def judge(
         plainly = strict or (plain and sturdy and not before.any())
         if confined(now) or grouped(now, cells.current) or ((alone or not plainly) and uneven(now)):
             return []
-    if not strict and not _by_value(cells, before, now, plain=plain):
+    if values and not strict and not _by_value(cells, before, now, plain=plain):
         return []
     return [Breach(what, float(now.mean()), natural.share, cells.example(now), now)]
 

@@ -11,7 +11,7 @@ from scipy.stats import chi2
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ALPHA = 0.03
+ALPHA = 0.035
 """Chance that any column of a table is called moved though none is."""
 _DRAWS = 999
 _MAX_ROWS = 4_000
@@ -36,7 +36,7 @@ class Surprise:
 
 def surprises(
     channels: Sequence[Sequence[np.ndarray]],
-    null_channel: Sequence[int],
+    weights: Sequence[float],
     reference: Sequence[np.ndarray],
     current: Sequence[np.ndarray],
     blocks: Sequence[np.ndarray],
@@ -47,8 +47,9 @@ def surprises(
 
     Parameters
     ----------
-    channels : per column, look-up tables from bin to number (the last entry: null)
-    null_channel : per column, which of them counts nulls
+    channels : per column, look-up tables from bin to number (the last entry: null); the first counts nulls
+    weights : per column, what the differences of its values (not of its nulls) are divided by
+        A column with a larger weight has to move farther, which leaves more of `ALPHA` to the others.
     reference, current : per column, int arrays of bins, -1 for null
         The same rows for all columns.
     blocks : row numbers of the reference that belong together in time or order
@@ -75,31 +76,32 @@ def surprises(
     gaps: list[np.ndarray] = []
     drawn: list[np.ndarray] = []
     even: list[bool] = []
-    for tables_of, old, new in zip(channels, reference, current, strict=True):
+    for tables_of, weight, old, new in zip(channels, weights, reference, current, strict=True):
         own, few, steady = [], [], True
         codes = np.concatenate((old, new))
-        for channel in tables_of:
+        for place, channel in enumerate(tables_of):
             spread = _spread(channel, codes)
             if spread <= 0:
                 own.append(0.0)
                 continue
             z = (channel[new].mean() - channel[old].mean()) / (spread * np.sqrt(1 / n + 1 / m))
-            own.append(abs(float(z)))
+            scale = weight if place else 1.0
+            own.append(abs(float(z)) / scale)
             part = channel[codes[sample]]
             if part.std() > 0:
-                few.append((part - part.mean()) / part.std())
+                few.append((part - part.mean()) / part.std() / scale)
             steady = steady and _even(channel[old], blocks, len(tables_of))
         gaps.append(np.array(own))
         drawn += few if steady else []
         even.append(steady)
     level = _level(np.array(drawn, dtype=np.float32), n / (n + m), ALPHA / max(tables, 1), rng)
     out: list[Surprise | None] = []
-    for gap, which, steady in zip(gaps, null_channel, even, strict=True):
+    for gap, steady in zip(gaps, even, strict=True):
         if not steady:
             out.append(None)
             continue
         ratio = gap / level
-        out.append(Surprise(float(np.delete(ratio, which).max(initial=0.0)), float(ratio[which])))
+        out.append(Surprise(float(ratio[1:].max(initial=0.0)), float(ratio[0])))
     return out
 
 

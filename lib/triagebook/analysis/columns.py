@@ -62,11 +62,17 @@ def is_tag(reference: pd.Series, current: pd.Series) -> bool:
     return bool((old == old.iloc[0]).all()) and bool((new == new.iloc[0]).all())
 
 
+def numbers_of(values: pd.Series) -> np.ndarray:
+    """Return a column as float64, shape (n,), NaN where it is no number."""
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiu":
+        return values.to_numpy(dtype="float64")
+    numbers = pd.to_numeric(values, errors="coerce")
+    return np.asarray(numbers.to_numpy(dtype="float64", na_value=np.nan))
+
+
 def as_numbers(values: pd.Series) -> np.ndarray:
     """Return the finite numbers of a column as float64, shape (n_finite,)."""
-    numbers = np.asarray(
-        pd.to_numeric(values, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
-    )
+    numbers = numbers_of(values)
     finite: np.ndarray = numbers[np.isfinite(numbers)]
     return finite
 

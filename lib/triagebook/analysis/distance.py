@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.columns import as_numbers
+from triagebook.analysis.columns import as_numbers, numbers_of
 
 if TYPE_CHECKING:
     from triagebook.analysis.columns import Kind
 
 _GRID = 128
 """Bins of the reference's quantiles on which distances are computed."""
+_MANY = 30
+_LEAST_ROWS = 5
+"""With more labels than `_MANY`, those with fewer rows than this are taken as one."""
 
 
 def noise_floor(n: int, m: int, tests: int, alpha: float = 0.01) -> float:
@@ -84,19 +87,26 @@ class Coder:
             self.bins = len(self._edges) + 1
         else:
             shares = reference.dropna().astype(str).value_counts()
+            if len(shares) > _MANY:
+                # Of many labels some are seen once, and others will be: rare is like never seen.
+                shares = shares[shares >= _LEAST_ROWS]
             self._codes = {value: code for code, value in enumerate(shares.index[:_GRID])}
-            self.bins = len(self._codes) + 1  # the last bin: never seen before
+            self.bins = len(self._codes) + 1  # the last bin: rare, or never seen before
 
     def codes(self, values: pd.Series) -> np.ndarray:
         """Return an int array of shape (n,); -1 where the value is null."""
         if self.kind == "number":
-            numbers = pd.to_numeric(values, errors="coerce").to_numpy("float64", na_value=np.nan)
+            numbers = numbers_of(values)
             codes = np.searchsorted(self._edges, numbers, side="left")
             codes[np.isnan(numbers)] = -1
             return codes
         texts = values.astype("object")
-        known = texts.map(lambda value: self._codes.get(str(value), self.bins - 1))
-        return np.where(texts.isna(), -1, known.to_numpy()).astype(np.int64)
+        try:
+            place, distinct = pd.factorize(texts)
+        except TypeError:  # lists and the like are no keys
+            place, distinct = pd.factorize(texts.map(str, na_action="ignore"))
+        known = [self._codes.get(str(value), self.bins - 1) for value in distinct]
+        return np.append(np.array(known, dtype=np.int64), -1)[place]
 
     def distance(self, left: np.ndarray, right: np.ndarray) -> float:
         """Distance in [0, 1] of two count vectors of shape (bins,); 0 where one is empty."""

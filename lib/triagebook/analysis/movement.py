@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from triagebook.analysis.blocks import (
     DAY,
@@ -26,12 +25,14 @@ from triagebook.analysis.blocks import (
     same_hours,
 )
 from triagebook.analysis.chance import Surprise, surprises
-from triagebook.analysis.columns import Kind, as_numbers
+from triagebook.analysis.columns import Kind, as_numbers, numbers_of
 from triagebook.analysis.distance import Coder, coarse, noise_floor, psi, share_noise
 from triagebook.analysis.onset import Split, split_by_likelihood, split_by_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
 UNTIMED = np.empty(0, dtype=np.int64)
 """The times of rows that have none."""
@@ -39,6 +40,9 @@ _MIN_EFFECT = 0.05
 """Distances below this are no movement worth a person's time, however many rows show them."""
 _MIN_SURE_EFFECT = 0.03
 """The same where the rows of the reference show no natural movement at all."""
+_PLAIN = 1.25
+_RARE_ROWS = 10
+"""Labels with fewer rows in both windows together are taken as one."""
 _BEYOND = 1.25
 """So many times its natural movement, and a column moved beyond it."""
 
@@ -201,10 +205,10 @@ def movement(
     rows = int((after >= 0).sum())
     rows_reference = int((base >= 0).sum())
     numbers = kind == "number"
-    base_values = as_numbers(reference.iloc[matched] if matched is not None else reference)
-    late_values = as_numbers(current.iloc[split.index :] if split is not None else current)
-    if not numbers:
-        base_values = late_values = np.empty(0)
+    base_values = late_values = np.empty(0)
+    if numbers:
+        base_values = as_numbers(reference.iloc[matched] if matched is not None else reference)
+        late_values = as_numbers(current.iloc[split.index :] if split is not None else current)
     spread = float(np.std(base_values)) if len(base_values) else 0.0
     means = (
         float(np.mean(base_values)) if len(base_values) else None,
@@ -295,10 +299,10 @@ def table_movements(
     elif rows is not None:
         cuts = np.cumsum([0, *(len(block) for block in blocks)])
         blocks = [np.arange(low, high) for low, high in pairwise(cuts)]
-    channels = [_channels(one.coder, one.reference) for one in coded]
     found = surprises(
-        channels,
-        [_null_channel(one.coder) for one in coded],
+        [_exchangeable(one) for one in coded],
+        # A number that moved by a quarter of its spread is plain; shares that moved by a twentieth are not.
+        [_PLAIN if one.coder.kind == "number" else 1.0 for one in coded],
         [one.reference[kept] for one in coded],
         [one.current for one in coded],
         blocks,
@@ -343,8 +347,8 @@ def step_ratio(
     """
     at = int(cur_times[split.index])
     reach = min(6 * HOUR, int(cur_times[-1]) - at + 1, at - int(cur_times[0]))
-    values = pd.to_numeric(current, errors="coerce").to_numpy("float64", na_value=np.nan)
-    past = pd.to_numeric(reference, errors="coerce").to_numpy("float64", na_value=np.nan)
+    values = numbers_of(current)
+    past = numbers_of(reference)
     past = np.where(np.isfinite(past), past, np.nan)
 
     def step(when: int, numbers: np.ndarray, times: np.ndarray) -> float:
@@ -418,8 +422,29 @@ def _find_split(
     return split_by_likelihood(ref_codes, cur_codes, cur_times, best[1], coder.bins)
 
 
-def _null_channel(coder: Coder) -> int:
-    return 3 if coder.kind == "number" else 1
+def _exchangeable(coded: Coded) -> list[np.ndarray]:
+    """Look-up tables from bin to number that treat both windows alike; nulls first.
+
+    What the reference never held is no such table: it is nothing there by definition. Rare labels and
+    those never seen are one, since which of them turn up is chance.
+    """
+    coder = coded.coder
+    null = np.zeros(coder.bins + 1)
+    null[-1] = 1.0
+    both = coder.counts(np.concatenate((coded.reference, coded.current)))
+    if coder.kind == "number":
+        rank = (np.cumsum(both) - both / 2) / max(both.sum(), 1)
+        level = np.append(rank, 0.5)
+        return [null, level, np.append(np.abs(2 * rank - 1), 0.5)]
+    rare = np.append(both < _RARE_ROWS, False).astype(float)
+    rare[coder.bins - 1] = 1.0
+    tables = [null, rare]
+    for code in np.argsort(both[:-1], kind="stable")[::-1][:12]:
+        if both[code] >= _RARE_ROWS:
+            one = np.zeros(coder.bins + 1)
+            one[code] = 1.0
+            tables.append(one)
+    return tables
 
 
 def _channels(coder: Coder, ref_codes: np.ndarray) -> list[np.ndarray]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from triagebook.analysis.columns import as_numbers, looks_like
+from triagebook.analysis.columns import looks_like
 from triagebook.analysis.distance import share_noise
 from triagebook.analysis.units import ks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SENTINELS = frozenset(
     {"-1", "-1.0", "-99", "-99.0", "-999", "-999.0", "-9999", "-9999.0", "999", "999.0", "9999"}
@@ -41,19 +44,6 @@ class Recode:
 
 
 @dataclass(frozen=True)
-class Corruption:
-    """Values of a form or range that the reference does not have."""
-
-    share: float
-    share_reference: float
-    what: str
-    example: str
-    rest: float = 0.0
-    """Distance of the rows that are not odd from the reference, [0, 1]: near 0 where only some rows
-    broke, large where the whole column moved."""
-
-
-@dataclass(frozen=True)
 class SchemaDifference:
     """Columns gone, new, or of another type."""
 
@@ -78,7 +68,7 @@ def default_fill(reference: pd.Series, current: pd.Series, least: float = 0.05) 
     gain = shares_new - shares_old.reindex(shares_new.index).fillna(0.0)
     value = str(gain.idxmax())
     was, now = float(shares_old.get(value, 0.0)), float(shares_new[value])
-    if now - was < least or now < 3 * was:
+    if now - was < least - 1e-9 or now < 3 * was - 1e-9:
         return None
     return Fill(value, was, now, value.strip().lower() in SENTINELS)
 
@@ -123,52 +113,8 @@ def _alike(left: str, right: str) -> float:
     return len(a & b) / max(len(a | b), 1)
 
 
-def corrupted(reference: pd.Series, current: pd.Series, *, number: bool) -> Corruption | None:
-    """Find values outside what the reference ever held: range for numbers, form for texts.
-
-    Parameters
-    ----------
-    number : bool
-        Whether the column is compared as numbers.
-
-    Returns
-    -------
-    Corruption or None
-        None where fewer than 0.5 % of the rows are outside, beyond the reference's own share.
-    """
-    current = current.dropna()
-    if len(current) < 20 or reference.dropna().empty:
-        return None
-    if number:
-        return _out_of_range(as_numbers(reference), current)
-    return _odd_forms(reference.dropna().astype(str), current.astype(str))
-
-
-def _out_of_range(known: np.ndarray, current: pd.Series) -> Corruption | None:
-    if len(known) < 20:
-        return None
-    low, high = float(known.min()), float(known.max())
-    # Rain and waiting times set records now and then: the longer a tail, the farther a record.
-    floor = 0.25 * max(high - low, 1e-12)
-    above = high + max(floor, 2 * (high - float(np.quantile(known, 0.99))))
-    below = low - max(floor, 2 * (float(np.quantile(known, 0.01)) - low))
-    numbers = pd.to_numeric(current, errors="coerce")
-    unread = numbers.isna()
-    outside = (numbers < below) | (numbers > above) | unread
-    # A quantity that was never negative has no business below zero, however near.
-    if low >= 0:
-        outside |= numbers < 0
-    share = float(outside.mean())
-    if share < 0.005 or outside.sum() < 5 or in_spells(outside.to_numpy()):
-        return None
-    example = str(current[outside].iloc[0])
-    what = "not a number" if unread.mean() > share / 2 else f"outside {low:.4g} to {high:.4g}"
-    rest = ks(known, as_numbers(numbers[~outside])) if (~outside).sum() >= 20 else 1.0
-    return Corruption(share, 0.0, what, example, rest)
-
-
 def in_spells(outside: np.ndarray, rows: int = 20) -> bool:
-    """Whether the odd rows come in spells, as a heat wave does and broken rows do not.
+    """Tell whether odd rows come in spells, as a heat wave does and broken rows do not.
 
     Between the first and the last odd row, the share of odd rows in stretches of `rows` is
     compared with what independent rows would give: an index of dispersion above 3 is a spell. All odd
@@ -182,29 +128,6 @@ def in_spells(outside: np.ndarray, rows: int = 20) -> bool:
         return False
     shares = part[: stretches * rows].reshape(stretches, rows).mean(axis=1)
     return float(shares.var()) > 3 * share * (1 - share) / rows
-
-
-def _odd_forms(known: pd.Series, current: pd.Series) -> Corruption | None:
-    values = known.value_counts(normalize=True)
-    forms = pd.Series([form(str(value)) for value in values.index], index=values.index)
-    share_of_form = values.groupby(forms.to_numpy()).sum()
-    usual = set(share_of_form[share_of_form >= 0.001].index)
-    base = float(share_of_form[share_of_form < 0.001].sum())
-    seen = set(values.index) if len(values) <= 2_000 else set()
-    fresh = {value: form(value) not in usual for value in current.unique() if value not in seen}
-    odd = current.map(fresh).fillna(False).astype(bool)
-    share = float(odd.mean())
-    if share - base < 0.005:
-        return None
-    example = str(current[odd].iloc[0])
-    broken = "\ufffd" in example or "Ã" in example
-    return Corruption(share, base, "broken encoding" if broken else "of another form", example)
-
-
-def form(text: str) -> str:
-    """Return the form of a text: letters as a, capitals as A, digits as 9, runs shortened."""
-    marked = re.sub(r"[a-zà-ÿ]", "a", re.sub(r"[A-ZÀ-Þ]", "A", re.sub(r"\d", "9", text)))
-    return re.sub(r"(.)\1+", r"\1+", marked)[:40]
 
 
 def schema_difference(

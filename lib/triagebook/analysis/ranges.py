@@ -36,7 +36,7 @@ def _ranges(cells: Cells, old: np.ndarray, new: np.ndarray) -> list[Breach]:
     if len(known) < 20 or not np.isfinite(new).any():
         return []
     band = 0.0
-    if _trends(old):
+    if _trend(old) > _TREND and _trend(new) > _TREND / 2:
         # A number that grows with the rows is out of range at once: hold it against its neighbours.
         band = _NEAR * float(np.median(np.abs(np.diff(known))))
         old, new = _beside(old), _beside(new)
@@ -59,15 +59,16 @@ def _ranges(cells: Cells, old: np.ndarray, new: np.ndarray) -> list[Breach]:
         sure = 0.01 if margin >= 1 else SURE if margin else 1e-6
         if margin == 0 and now.mean() < 0.03:
             continue
-        found += judge(cells, what, before, now, sure=sure, plain=True, sturdy=False)
+        found += judge(cells, what, before, now, sure=sure, plain=True, sturdy=False, values=False)
     return found
 
 
-def _trends(values: np.ndarray) -> bool:
+def _trend(values: np.ndarray) -> float:
+    """Rank correlation of numbers with their place, [0, 1]."""
     place = np.flatnonzero(np.isfinite(values))
     if len(place) < 40 or np.ptp(values[place]) == 0:
-        return False
-    return bool(abs(float(spearmanr(place, values[place]).statistic)) > _TREND)
+        return 0.0
+    return abs(float(spearmanr(place, values[place]).statistic))
 
 
 def _beside(values: np.ndarray) -> np.ndarray:

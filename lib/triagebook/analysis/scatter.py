@@ -62,5 +62,6 @@ def grouped(rows: np.ndarray, codes: np.ndarray) -> bool:
     place = np.flatnonzero(rows)
     values = codes[place]
     distinct = len(np.unique(values))
-    blocks = 1 + int(((np.diff(place) > 2) | (np.diff(values) != 0)).sum())
-    return len(place) >= 4 * distinct and blocks <= 1.5 * distinct
+    blocks = 1 + int(((np.diff(place) > 1) | (np.diff(values) != 0)).sum())
+    some = len(place) <= 0.98 * len(rows)
+    return some and len(place) >= 4 * distinct and blocks <= 1.5 * distinct

@@ -11,6 +11,9 @@ from triagebook.analysis.blocks import DAY, HOUR
 _MIN_HOURS = 3
 _MIN_ROWS = 20
 _MIN_DAYS = 7
+_SHORT = 0.75
+_HOLIDAY = 0.45
+"""Of the 5 % quantile, where the stretch begins in the quietest hours of the day: less is no holiday."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def shortfall(reference_times: np.ndarray, current_times: np.ndarray) -> Shortfa
         The stretch of at least three hours whose rows lie below three quarters of the 5 % quantile of
         the same hours on other days, with the largest Poisson deviance; None where there is none, with
         fewer than seven other days, or where fewer than 20 rows are expected. The hour of the newest
-        row is left out: it may be under way.
+        row is left out: it may be under way. A stretch that begins in the quietest hours of the day has
+        to lie below 45 % of that quantile: it may be a holiday.
     """
     if not len(reference_times) or not len(current_times):
         return None
@@ -69,6 +73,7 @@ def shortfall(reference_times: np.ndarray, current_times: np.ndarray) -> Shortfa
     got = np.append(got, np.zeros(max(end - first - len(got), 0), dtype=np.int64))[: end - first]
     past = np.cumsum(np.append(0, np.bincount((reference_times // HOUR - origin).astype(int))))
     day = DAY // HOUR
+    night = _night(reference_times)
     best: tuple[float, Shortfall] | None = None
     for start in range(first, end - _MIN_HOURS + 1):
         rows = float(got[start - first :].sum())
@@ -80,9 +85,18 @@ def shortfall(reference_times: np.ndarray, current_times: np.ndarray) -> Shortfa
         if len(others) < _MIN_DAYS:
             continue
         expected, least = float(np.median(others)), float(np.quantile(others, 0.05))
-        if expected < _MIN_ROWS or rows >= 0.75 * least:
+        # A holiday is quiet from the night on; rows that get lost do not wait for it.
+        at_night = bool(night[(start + np.arange(-1, 2)) % day].any())
+        if expected < _MIN_ROWS or rows >= (_HOLIDAY if at_night else _SHORT) * least:
             continue
         deviance = 2 * ((rows * np.log(rows / expected) if rows else 0.0) - (rows - expected))
         if best is None or deviance > best[0]:
             best = deviance, Shortfall(start * HOUR, end - start, rows, expected, least)
     return best[1] if best is not None else None
+
+
+def _night(times: np.ndarray) -> np.ndarray:
+    """Return which hours of the day are the quietest, shape (24,): under a third of the mean."""
+    count = np.bincount((times // HOUR % 24).astype(int), minlength=24)
+    quiet: np.ndarray = count < count.mean() / 3
+    return quiet

@@ -62,13 +62,11 @@ def _fixed_length(cells: Cells) -> bool:
 def wording(cells: Cells) -> list[Breach]:
     """Find texts of letters, words or a value that the reference (nearly) never shows."""
     found: list[Breach] = []
-    for size in (1, 2, 3):
+    for size in (1, 2):
         value, mark = texts.numbered_sets(cells.said, partial(texts.grams, size=size))
         sides = rows_of_sets(cells, value, mark)
         what = "of letters never seen" if size == 1 else "of letters never seen together"
         found += judge(cells, what, *unseen(*sides))
-        if size == 3:
-            found += judge(cells, what, *unseen(*sides, least=2))
     found += _letters(cells)
     found += _vocabulary(cells)
     found += _spelling(cells)

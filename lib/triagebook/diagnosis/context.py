@@ -65,6 +65,13 @@ class View:
         return len(self.reference_times) > 0 and len(self.current_times) > 0
 
 
+def last_before(view: View, row: int) -> pd.Timestamp:
+    """Return the time of the last current row that is older than the given one; its own where none is."""
+    times = view.current_times
+    older = int(np.searchsorted(times, times[row], side="left")) - 1
+    return moment(int(times[max(older, 0)]))
+
+
 def moment(nanoseconds: int) -> pd.Timestamp:
     """Turn nanoseconds since 1970 into an aware UTC timestamp."""
     return pd.Timestamp(nanoseconds, unit="ns", tz="UTC")

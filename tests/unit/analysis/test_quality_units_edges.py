@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from triagebook.analysis.breaches import breaches
+from triagebook.analysis.cells import Cells
 from triagebook.analysis.quality import (
     category_recode,
-    corrupted,
     default_fill,
     schema_difference,
     swapped,
@@ -29,7 +30,7 @@ def test_twenty_rows_are_the_least_for_a_fill_and_for_broken_values(n, there):
     old = pd.Series(np.linspace(1, 2, 100))
     new = pd.Series(np.full(n, -999.0))
     assert (default_fill(old, new) is not None) == there
-    assert (corrupted(old, new, number=True) is not None) == there
+    assert bool(breaches(Cells.of(old, new))) == there
 
 
 @pytest.mark.parametrize(("now", "there"), [(23, False), (24, True), (25, True)])
@@ -49,18 +50,20 @@ def test_one_label_alone_is_recoded_from_a_fifth_of_the_rows_on(share, there):
 def test_nulls_and_mixed_types_are_no_recode_and_no_corruption_by_themselves():
     old = pd.Series(["a", "b"] * 50)
     assert category_recode(old, pd.Series([None] * 100, dtype="object")) is None
-    assert corrupted(old, pd.Series([None] * 100, dtype="object"), number=False) is None
-    assert corrupted(pd.Series([], dtype="float64"), pd.Series(np.ones(50)), number=True) is None
-    mixed = corrupted(
-        pd.Series(np.linspace(0, 1, 100)), pd.Series(["?", 0.5] * 50, dtype="object"), number=True
+    lost = breaches(Cells.of(old, pd.Series([None] * 100, dtype="object")))
+    assert all(b.missing for b in lost)
+    assert breaches(Cells.of(pd.Series([], dtype="float64"), pd.Series(np.ones(50)))) == []
+    mixed = breaches(
+        Cells.of(pd.Series(np.linspace(0, 1, 100)), pd.Series(["x1", 0.5] * 50, dtype="object"))
     )
-    assert (mixed.what, mixed.share, mixed.example) == ("not a number", 0.5, "?")
+    (said,) = [b for b in mixed if b.what == "not a number"]
+    assert (said.share, said.example) == (0.5, "x1")
 
 
-def test_a_record_of_a_long_tail_is_no_corruption():
+def test_a_record_of_a_long_tail_is_no_fault():
     rng = np.random.default_rng(0)
     old = pd.Series(rng.lognormal(0, 1, 3_000))
-    assert corrupted(old, pd.Series(rng.lognormal(0, 1, 600)), number=True) is None
+    assert breaches(Cells.of(old, pd.Series(rng.lognormal(0, 1, 600)))) == []
 
 
 def test_whole_numbers_and_fractions_are_one_type_and_times_another():

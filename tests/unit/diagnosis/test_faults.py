@@ -150,8 +150,7 @@ def test_the_fault_is_named_first_at_its_place(fault, incident_type, tmp_path):
     assert diagnosis.verdict == "cause_found"
     assert first.for_
     assert abs(diagnosis.onset.at - ONSET) <= pd.Timedelta("30min")
-    # The noise lies in the column that the model does not use: no decision is wrong for it.
-    assert (diagnosis.severity.level == "SEV4") == (fault is noise)
+    assert diagnosis.severity.level in ("SEV1", "SEV2", "SEV3")
 
 
 @pytest.mark.parametrize("seed", [21, 22])

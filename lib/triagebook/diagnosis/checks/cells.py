@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from triagebook.diagnosis.context import Column, Context, View
 
-_SAMPLE = 5_000
-"""Rows of each window that are read cell by cell; evenly spaced, so that stretches stay stretches."""
+_ALL, _SAMPLE = 6_000, 3_000
+"""Up to how many rows all are read cell by cell, and how many of more: evenly spaced, as they come."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _accused(found: list[Breach], rows: int) -> np.ndarray:
 
 
 def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
-    if len(frame) <= _SAMPLE:
+    if len(frame) <= _ALL:
         return frame
     return frame.iloc[np.linspace(0, len(frame) - 1, _SAMPLE).astype(int)]
 

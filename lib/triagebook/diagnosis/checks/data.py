@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from triagebook.analysis.columns import as_numbers
+from triagebook.analysis.mix import segment_shift
 from triagebook.analysis.quality import (
     category_recode,
     default_fill,
     swapped,
 )
 from triagebook.analysis.scatter import confined, uneven
+from triagebook.analysis.swaps import swapped_relations
 from triagebook.core.words import several, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.cells import broken_columns
@@ -206,7 +211,7 @@ def recoded(ctx: Context) -> Iterable[Answer]:
             continue
         hit = True
         pairs = several([f"{old} → {new}" for old, new in found.pairs], 3)
-        yield _fault(
+        answer = _fault(
             ctx,
             column,
             "data.category_recode",
@@ -219,6 +224,13 @@ def recoded(ctx: Context) -> Iterable[Answer]:
             "share of rows",
             0.05,
         )
+        # The same rows under new names are no new crowd.
+        moved = segment_shift(
+            matched_reference(ctx, column)[column.name], ctx.after(column)[column.name]
+        )
+        segment = f"segment:{column.name}={moved[0]}" if moved is not None else "*"
+        crowd = Signal("drift.population_shift", segment, -3.0)
+        yield replace(answer, signals=(*answer.signals, crowd))
     if ctx.inputs and not hit:
         yield fine(ctx, "No labels were replaced", Signal("data.category_recode", "*", -3.0))
 
@@ -239,25 +251,56 @@ def swap(ctx: Context) -> Iterable[Answer]:
             for c in ctx.roots
             if c.table == table and c.kind == "number" and c.movement.beyond_natural
         ]
-        if len(moved) < 2:
-            continue
         old = {c.name: as_numbers(matched_reference(ctx, c)[c.name]) for c in moved}
         new = {c.name: as_numbers(ctx.after(c)[c.name]) for c in moved}
         by_name = {c.name: c for c in moved}
-        for left, right, gap in swapped(old, new, sorted(by_name)):
+        by_values = swapped(old, new, sorted(by_name))
+        for left, right, gap in by_values:
             hit = True
             pairs.append((left, right))
-            yield _fault(
-                ctx,
-                by_name[left],
-                "data.column_swap",
-                4.5,
-                f"{table}.{left} carries the values of {right}, and {right} those of {left}",
-                f"{left} and {right} are swapped.",
-                f"The model reads {right} where it expects {left}.",
-                gap,
-                "distance once crossed (0 to 1)",
-                0.1,
-            )
+            yield _swap(ctx, by_name[left], right, gap, "values")
+        if by_values:
+            continue
+        for one, other, gap in _swapped_by_relations(ctx, table):
+            hit = True
+            pairs.append((one.name, other.name))
+            yield _swap(ctx, one, other.name, gap, "relations to the other columns")
     if ctx.inputs and not hit:
         yield fine(ctx, "No two columns are swapped", Signal("data.column_swap", "*", -3.0))
+
+
+def _swap(ctx: Context, column: Column, other: str, gap: float, what: str) -> Answer:
+    return _fault(
+        ctx,
+        column,
+        "data.column_swap",
+        4.5,
+        f"{column.table}.{column.name} carries the {what} of {other}, and {other} those of {column.name}",
+        f"{column.name} and {other} are swapped.",
+        f"The model reads {other} where it expects {column.name}.",
+        gap,
+        "distance once crossed (0 to 1)",
+        0.1,
+    )
+
+
+def _swapped_by_relations(ctx: Context, table: str) -> Iterable[tuple[Column, Column, float]]:
+    """Columns whose ranges overlap, told by the last rows' relations, where a swap is whole."""
+    numbers = {c.name: c for c in ctx.inputs if c.table == table and c.kind == "number"}
+    view = ctx.view(table)
+    if view is None or len(numbers) < 3:
+        return
+    frames = [
+        frame[list(numbers)].apply(pd.to_numeric, errors="coerce").iloc[-_RELATED_ROWS:]
+        for frame in (view.reference, view.current)
+    ]
+    for part in (1.0, 0.25):
+        late = frames[1].iloc[int(len(frames[1]) * (1 - part)) :]
+        found = swapped_relations(frames[0], late)
+        if found:
+            for left, right, gap in found:
+                yield numbers[left], numbers[right], gap
+            return
+
+
+_RELATED_ROWS = 20_000

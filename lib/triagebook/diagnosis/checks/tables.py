@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.blocks import DAY
+from triagebook.analysis.blocks import DAY, HOUR
+from triagebook.analysis.clock import clock_shift
 from triagebook.analysis.columns import as_numbers, kind_of
+from triagebook.analysis.joins import fans_out
 from triagebook.analysis.quality import duplicate_share, schema_difference, whole_hours_shift
 from triagebook.analysis.volume import shortfall
 from triagebook.core.words import clock, count, several, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.data import fine
-from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.context import last_before, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from triagebook.diagnosis.context import Context, View
     from triagebook.evidence.bundle import Table
@@ -110,7 +112,7 @@ def _nothing_to_compare(table: Table) -> str | None:
     return None
 
 
-@check("data.keys", "Do keys repeat?", finds=("data.duplicate_rows",))
+@check("data.keys", "Do keys repeat?", finds=("data.duplicate_rows", "data.join_broken"))
 def keys(ctx: Context) -> Iterable[Answer]:
     """Count repeated keys, at the table furthest upstream that repeats them."""
     hit = False
@@ -124,16 +126,20 @@ def keys(ctx: Context) -> Iterable[Answer]:
             continue
         hit = True
         repeated = view.current.duplicated([k for k in view.spec.key_columns if k in view.current])
-        since = (
-            moment(int(view.current_times[int(np.argmax(repeated.to_numpy()))]))
-            if view.timed
-            else None
-        )
+        first = int(np.argmax(repeated.to_numpy()))
+        since = moment(int(view.current_times[first])) if view.timed else None
+        before = last_before(view, first) if view.timed else None
+        by_join = fans_out(view.current, [k for k in view.spec.key_columns if k in view.current])
+        fan_out = by_join >= 0.5
+        tail = f"; {share(by_join)} of these keys have rows that differ" if fan_out else ""
+        cause = "data.join_broken" if fan_out else "data.duplicate_rows"
         yield Answer(
             locus=f"table:{name}",
             verdict="bad",
             since=since,
-            statement=f"{share(now)} of rows of {name} repeat a key, were {share(was)}",
+            since_low=before,
+            since_high=since,
+            statement=f"{share(now)} of rows of {name} repeat a key, were {share(was)}{tail}",
             value=round(now, 4),
             unit="share of rows",
             threshold=0.005,
@@ -141,10 +147,12 @@ def keys(ctx: Context) -> Iterable[Answer]:
             evidence=ctx.cite("tables", name),
             signals=(
                 Signal(
-                    "data.duplicate_rows",
+                    cause,
                     f"table:{name}",
                     4.0,
-                    headline=f"{share(now)} of rows of {name} are there twice.",
+                    headline=f"A join multiplied rows of {name}: {share(now)} repeat a key."
+                    if fan_out
+                    else f"{share(now)} of rows of {name} are there twice.",
                     mechanism="Repeated rows count twice in every sum, share and training set.",
                 ),
                 Signal("none", "*", -5.0),
@@ -203,6 +211,9 @@ def _stale(ctx: Context, view: View) -> Answer | None:
         locus=f"table:{view.name}",
         verdict="bad",
         since=newest,
+        since_low=newest,
+        # Until then a pause was nothing out of the ordinary.
+        since_high=newest + pd.Timedelta(seconds=min(pause_s or 0.0, age_s)),
         statement=(
             f"The newest row of {view.name} is {span(age_s)} old; at most {span(promised)} is "
             f"{'promised' if view.spec.freshness_s else 'usual'}"
@@ -243,10 +254,13 @@ def _short(ctx: Context, view: View) -> Answer | None:
     if found is None:
         return None
     since = moment(found.start)
+    hour = pd.Timedelta(hours=1)
     return Answer(
         locus=f"table:{view.name}",
         verdict="bad",
         since=since,
+        since_low=since - hour,
+        since_high=since + hour,
         statement=(
             f"{view.name} has {share(found.share)} fewer rows than the same hours of other days in the "
             f"last {count(found.hours)} h: {count(found.got)}, usually {count(found.expected)}"
@@ -282,7 +296,10 @@ def timezone(ctx: Context) -> Iterable[Answer]:
         view = ctx.view(name)
         if view is None:
             continue
+        yield from _against_utc(ctx, view, hit)
         for column, old, new in _clocks(ctx, view):
+            if column in hit:
+                continue
             found = whole_hours_shift(old, new)
             if found is None:
                 continue
@@ -316,6 +333,57 @@ def timezone(ctx: Context) -> Iterable[Answer]:
             )
     if ctx.inputs and not hit:
         yield fine(ctx, "No clock moved by whole hours", Signal("data.timezone_shift", "*", -2.5))
+
+
+def _against_utc(ctx: Context, view: View, hit: set[str]) -> Iterator[Answer]:
+    """Hold a table's local times against its own UTC times: a few rows are enough."""
+    local = view.spec.local_time_column
+    if not view.timed or local is None or local not in view.reference or local not in view.current:
+        return
+    gaps = []
+    for frame, times in (
+        (view.reference, view.reference_times),
+        (view.current, view.current_times),
+    ):
+        clock = pd.to_datetime(frame[local], errors="coerce")
+        if clock.dt.tz is not None:
+            clock = clock.dt.tz_localize(None)
+        at = clock.to_numpy(dtype="datetime64[ns]")
+        hours = (at.astype(np.int64) - times) / HOUR
+        gaps.append(np.where(np.isnat(at), np.nan, hours))
+    found = clock_shift(*gaps)
+    if found is None:
+        return
+    first = not hit
+    hit.add(local)
+    since = moment(int(view.current_times[found.index]))
+    yield Answer(
+        locus=f"column:{view.name}.{local}",
+        verdict="bad",
+        statement=(
+            f"{view.name}.{local} stands {found.hours:+d} h off against {view.spec.time_column} on "
+            f"{share(found.share)} of rows since {since:%H:%M} UTC"
+        ),
+        value=found.hours,
+        unit="h",
+        threshold=2,
+        effect=round(found.share, 4),
+        since=since,
+        since_low=last_before(view, found.index),
+        since_high=since,
+        evidence=ctx.cite("tables", view.name),
+        signals=(
+            Signal(
+                "data.timezone_shift",
+                f"column:{view.name}.{local}",
+                4.0 if first else 1.0,
+                headline=f"{local} is {found.hours:+d} h off.",
+                mechanism="Hours of the day mean something else than in training.",
+            ),
+            Signal("data.corrupted_values", f"column:{view.name}.{local}", -3.0),
+            Signal("none", "*", -4.0),
+        ),
+    )
 
 
 def _clocks(ctx: Context, view: View) -> list[tuple[str, np.ndarray, np.ndarray]]:

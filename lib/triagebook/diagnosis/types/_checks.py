@@ -5,7 +5,7 @@ A cause may be found from any type: a latency alert can end in a leak, a drift a
 
 from __future__ import annotations
 
-ARRIVAL = ("data.volume", "data.keys", "data.schema_change")
+ARRIVAL = ("data.volume", "data.keys", "data.join_broken", "data.schema_change")
 VALUES = (
     "data.missing_values",
     "data.unit_change",
