@@ -90,3 +90,52 @@ def _newton(design: np.ndarray, offset: np.ndarray, label: np.ndarray) -> np.nda
         if np.abs(change).max() < 1e-6:
             break
     return beta
+
+
+@dataclass(frozen=True)
+class Rescaled:
+    """A quantity's labels as a line of what was expected of them.
+
+    Attributes
+    ----------
+    factor : float
+        Slope of the line through labels against expectation.
+    tight, loose : float
+        Correlation of labels and expectation now, and in the reference; [-1, 1].
+    """
+
+    factor: float
+    tight: float
+    loose: float
+
+    @property
+    def way(self) -> Literal["scaled", "unrelated", "other"]:
+        """`scaled`: as tight as before, on another slope; `unrelated`: no longer related."""
+        if self.loose > 0.3 and self.tight < 0.2 * self.loose:
+            return "unrelated"
+        as_tight = self.tight > 0.93 * self.loose
+        return "scaled" if as_tight and abs(np.log(max(self.factor, 1e-6))) > 0.2 else "other"
+
+
+def rescaled(
+    expected: np.ndarray, label: np.ndarray, expected_before: np.ndarray, label_before: np.ndarray
+) -> Rescaled | None:
+    """Fit the line; None with fewer than 50 rows, or where nothing varies.
+
+    Parameters
+    ----------
+    expected, label : float array, shape (n,)
+        Rows since labels left what was expected.
+    expected_before, label_before : float array, shape (m,)
+        The reference's.
+    """
+    spreads = (np.std(expected), np.std(label), np.std(expected_before), np.std(label_before))
+    if min(len(label), len(label_before)) < 50 or min(spreads) < 1e-12:
+        return None
+    now = float(np.corrcoef(expected, label)[0, 1])
+    before = float(np.corrcoef(expected_before, label_before)[0, 1])
+    # By spreads, not by regression: noise of the labels flattens a regression's slope.
+    ratio = float(
+        np.std(label) / np.std(expected) / (np.std(label_before) / np.std(expected_before))
+    )
+    return Rescaled(ratio if now >= 0 else -ratio, now, before)

@@ -10,7 +10,12 @@ from triagebook.analysis.baserate import RateChange, rate_change
 from triagebook.core.words import count, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.performance import unlabelled, usable
-from triagebook.diagnosis.departures import LEAST_LABELLED, label_departure, manner
+from triagebook.diagnosis.departures import (
+    LEAST_LABELLED,
+    label_departure,
+    manner,
+    moved_inputs,
+)
 from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:
@@ -82,7 +87,9 @@ def _signals(ctx: Context, locus: str, found: RateChange) -> tuple[Signal, ...]:
     left, how = label_departure(ctx), manner(ctx)
     headline = f"The base rate went from {share(found.was)} to {share(found.now)}."
     if left is None or left.found is None:
-        # At each score as many are positive as before: what moved the scores moved the rate.
+        if left is not None and moved_inputs(ctx):
+            # At each score as many are positive as before: what moved the inputs moved the rate.
+            return (Signal("drift.label_shift", "*", -1.5), Signal("none", "*", -0.7))
         return (
             Signal(
                 "drift.label_shift",

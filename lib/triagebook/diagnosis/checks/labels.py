@@ -1,4 +1,4 @@
-"""Whether labels can be believed: do they all come, as soon as ever, and do they say what they said."""
+"""Whether labels can be believed: whether they still say what they said."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.delivery import contradictions, delivery
-from triagebook.analysis.outcomes import keys_of
-from triagebook.core.words import clock, count, share, span
+from triagebook.analysis.labels import rescaled
+from triagebook.core.words import clock, count, number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.performance import unlabelled
 from triagebook.diagnosis.context import moment
@@ -25,149 +24,7 @@ if TYPE_CHECKING:
     from triagebook.diagnosis.departures import Departure, Manner
     from triagebook.diagnosis.served import Labels, Served
 
-LOST_SHARE = 0.15
-"""Fewer labels missing than this change no figure enough to wake anyone."""
-LATER = 1.3
-"""The usual delay must grow by this factor, beyond that of any window before."""
 NEAR_S = 2 * 3_600.0
-
-
-@check(
-    "model.label_delivery",
-    "Do labels come as many and as soon as ever?",
-    finds=("model.label_fault",),
-    opposes=("none", "model.label_fault"),
-)
-def label_delivery(ctx: Context) -> Iterable[Answer]:
-    """Hold the labels that came against the usual delay curve, and look for ones that contradict."""
-    out = served(ctx)
-    nothing = unlabelled(ctx, "Whether labels come as usual")
-    if nothing is not None or out is None or out.labels is None:
-        yield from [nothing] if nothing is not None else []
-        return
-    labels = out.labels
-    locus, cited = f"table:{labels.table}", ctx.cite("tables", labels.table)
-    twice = _contradicting(ctx, labels.table)
-    if twice is not None:
-        was, now = twice
-        yield Answer(
-            locus=locus,
-            verdict="bad",
-            statement=(f"{share(now)} of keys carry two different labels, {share(was)} did before"),
-            value=round(now, 4),
-            unit="share of keys",
-            threshold=round(was + 0.02, 4),
-            evidence=cited,
-            signals=(
-                Signal(
-                    "model.label_fault",
-                    locus,
-                    3.5,
-                    headline=f"Labels in {labels.table} contradict one another.",
-                    mechanism=f"{share(now)} of keys carry two different labels: one of them is wrong.",
-                ),
-                Signal("model.concept_drift", "*", -2.5),
-                # A repeated key is the lesser fault where what it repeats says another thing.
-                Signal("data.duplicate_rows", locus, -3.5),
-            ),
-        )
-    found = None
-    if labels.arrived is not None:
-        found = delivery(out.times, labels.arrived, labels.here, *out.window)
-    cut = _not_whole(ctx, labels.table)
-    if found is None or cut:
-        why = cut or (
-            "when labels arrived is not recorded"
-            if labels.arrived is None
-            else "too few came before to know the usual delay, or none was due"
-        )
-        yield Answer(
-            locus=locus,
-            verdict="unknown",
-            statement=f"Whether labels come as usual is unknown: {why}",
-            evidence=cited,
-        )
-        return
-    lost = found.share < found.low and found.share < 1 - LOST_SHARE
-    slow = found.delay_s > LATER * found.high_delay_s and found.delay_s - found.high_delay_s > 600
-    text = (
-        f"{count(found.came)} labels came, {count(found.expected)} were due by the usual delay "
-        f"({share(found.share)}; {found.windows} windows before had at least {share(found.low)}); "
-        f"they took {span(found.delay_s) if np.isfinite(found.delay_s) else 'an unknown time'} in the "
-        f"median, {span(found.usual_delay_s)} before"
-    )
-    since = moment(found.since) if found.since is not None else None
-    weight = 0.0
-    if lost:
-        weight += 2.0 + 2.0 * min((1 - found.share - LOST_SHARE) / 0.4, 1.0)
-    if slow:
-        weight = max(weight, 3.0) + (0.5 if lost else 0.0)
-    bad = lost or slow
-    yield Answer(
-        locus=locus,
-        verdict="bad" if bad else "ok",
-        statement=text,
-        value=round(found.share, 4),
-        unit="share of the labels due",
-        threshold=round(min(found.low, 1 - LOST_SHARE), 4),
-        since=since,
-        evidence=cited,
-        signals=(
-            Signal(
-                "model.label_fault",
-                locus,
-                weight,
-                headline=(
-                    f"Labels in {labels.table} {'stay away' if lost else 'come late'}"
-                    f": {share(found.share)} of those due."
-                    if lost
-                    else f"Labels in {labels.table} come late."
-                ),
-                mechanism="What is measured of the model rests on the labels that happened to come.",
-            ),
-            Signal("none", "*", -1.5),
-        )
-        if bad
-        else (Signal("model.label_fault", "*", -0.8),),
-    )
-
-
-def _not_whole(ctx: Context, name: str) -> str:
-    """Say why the labels at hand are not all that came; empty where they are."""
-    if ctx.tables[name].current is None:
-        return "those of the current window were not seen"
-    cited = set(ctx.cite("tables", name))
-    if any(e.status == "truncated" for e in ctx.bundle.ledger if e.id in cited):
-        return "only a sample of them was pulled"
-    return ""
-
-
-def _contradicting(ctx: Context, name: str) -> tuple[float, float] | None:
-    """Share of keys with two labels, before and now, where clearly more have them now."""
-    table = ctx.tables[name]
-    spec = table.spec
-    shares = []
-    for frame in (table.reference, table.current):
-        if (
-            frame is None
-            or not spec.label
-            or not spec.key_columns
-            or not {spec.label, *spec.key_columns} <= set(frame)
-        ):
-            return None
-        rows = frame[frame[spec.label].notna()]
-        if len(rows) > 60_000:
-            rows = rows.iloc[-60_000:]
-        if len(rows) < 50:
-            return None
-        keys = keys_of(rows, spec.key_columns)
-        # Most tables repeat no key; then nothing can contradict.
-        if not keys.duplicated().any():
-            shares.append(0.0)
-            continue
-        shares.append(contradictions(keys.to_numpy(), rows[spec.label].astype(str).to_numpy()))
-    was, now = shares
-    return (was, now) if now > was + 0.02 and now > 3 * was else None
 
 
 _WAYS: dict[Way, str] = {
@@ -224,6 +81,9 @@ def labels_plausible(ctx: Context) -> Iterable[Answer]:
             statement="Whether labels say what they said is unknown: too few of now are in",
             evidence=cited,
         )
+        return
+    if left.found is not None and left.found.everything and labels.task == "number":
+        yield _by_line(out, labels, left, locus, cited)
         return
     if left.found is None or not left.found.everything or how is None:
         quiet = left.found is None
@@ -305,6 +165,51 @@ def _by_manner(ctx: Context, left: Departure, how: Manner, locus: str, cited: li
         since=_arrival(left) if fault else None,
         evidence=cited,
         signals=tuple(signals),
+    )
+
+
+def _by_line(out: Served, labels: Labels, left: Departure, locus: str, cited: list[str]) -> Answer:
+    """Judge labels that are quantities: on another scale, of other rows, or by their own clock."""
+    rows = left.rows
+    old = rows[out.times[rows] < labels.maturity.start]
+    hit = left.inside
+    if left.arrival is not None and left.arrival_nats > 4 and labels.arrived is not None:
+        hit = rows[labels.arrived[rows] >= left.arrival.at]
+    line = rescaled(labels.expected[hit], labels.y[hit], labels.expected[old], labels.y[old])
+    weight, words = -1.0, ["on no other scale, and not unrelated"]
+    if line is not None and line.way == "scaled":
+        weight = 2.8
+        words = [f"all are about {number(line.factor)} times what they were, as tight as before"]
+    elif line is not None and line.way == "unrelated":
+        weight = 1.5
+        words = [
+            f"they no longer have to do with them (correlation {line.tight:.2f}, {line.loose:.2f} before)"
+        ]
+    if left.arrival_nats > 4:
+        weight += 1.5 + min((left.arrival_nats - 4) / 6, 1.5)
+        words.append(f"they changed by when the label came (from {clock(_arrival(left))})")
+    elif left.arrival_nats < -4:
+        weight -= 1.2
+        words.append("they changed by when the prediction was made, not by when the label came")
+    fault = weight > 0.5
+    return Answer(
+        locus=locus,
+        verdict="bad" if fault else "ok",
+        statement="Labels left the predictions: " + "; ".join(words),
+        value=round(line.factor, 3) if line is not None else None,
+        unit="times what they were",
+        since=_arrival(left) if fault else None,
+        evidence=cited,
+        signals=(
+            Signal(
+                "model.label_fault",
+                locus,
+                weight,
+                headline=f"Labels in {labels.table} are wrong since {clock(_arrival(left))}.",
+                mechanism="The labels changed, not the model: the measured error is not real.",
+            ),
+            *(_not_the_model(-min(weight, 3.5) * 0.8) if fault else ()),
+        ),
     )
 
 
