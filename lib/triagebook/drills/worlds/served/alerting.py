@@ -108,6 +108,9 @@ def _resource(stage: Stage, state: State, style: Style, at: float) -> tuple[floa
         key, name, values, up = "disk_free", plant.hosts[symptom.host].name, state.disk_free[symptom.host], False  # fmt: skip
     elif what == "gpu" and symptom.host is not None:
         key, name, values, up = "gpu_used", plant.hosts[symptom.host].name, state.gpu_used[symptom.host], True  # fmt: skip
+    elif what == "card" and symptom.host is not None:
+        key, name, up = "gpu_clock", plant.hosts[symptom.host].name, False
+        values = 1410 * stage.levers.gpu_clock[symptom.host]
     elif symptom.host is not None and what == "memory":
         number = symptom.host
         key, name, values, up = "host_free", plant.hosts[number].name, plant.hosts[number].mem - state.host_mem[number], False  # fmt: skip
@@ -124,6 +127,8 @@ def _resource(stage: Stage, state: State, style: Style, at: float) -> tuple[floa
     said = {
         "disk_free": "disk space",
         "gpu_used": "GPU memory",
+        "gpu_clock": "GPU clock",
+        "fds": "number of open files",
         "host_free": "free memory",
         "host_cpu": "CPU",
     }.get(key, key)

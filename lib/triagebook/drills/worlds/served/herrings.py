@@ -99,7 +99,7 @@ def gc_sawtooth(stage: Stage, herring: Herring, _at: float) -> None:
 
 def traffic_peak(stage: Stage, herring: Herring, at: float) -> None:
     """Send more requests, well within capacity: a campaign. Size 1 is 60 % used."""
-    factor = min(max(0.6 * min(herring.size, 1.2) / stage.pressure("api"), 1.15), 2.2)
+    factor = min(max(0.6 * min(herring.size, 1.2) / stage.tightest(), 1.15), 2.0)
     last = stage.between(1.5, 3) * HOUR_S
     stage.levers.load *= 1 + (factor - 1) * stage.levers.wave(at, last, stage.clock)
 
@@ -108,7 +108,7 @@ def autoscale(stage: Stage, _herring: Herring, at: float) -> None:
     """Send more requests and add replicas: the autoscaler does its job."""
     plant, levers, clock = stage.plant, stage.levers, stage.clock
     last = stage.between(2, 4) * HOUR_S
-    factor = min(0.75 / stage.pressure("api"), 1.9)
+    factor = float(np.clip(0.72 / stage.tightest(), 1.15, 1.7))
     stage.levers.load *= 1 + (factor - 1) * levers.wave(at, last, clock)
     more = max(1, round((factor - 1) * plant.pods))
     for k in range(min(more, len(plant.units["api"].pods) - plant.pods)):

@@ -31,7 +31,7 @@ def emit_jobs(stage: Stage, tries: list[Try], style: Style, out: Renderer) -> No
     """Emit the metrics of all tasks and pipelines."""
     clock = stage.clock
     for task in stage.batch.tasks():
-        own = [t for t in tries if t.task == task]
+        own = [t for t in tries if t.task is task]
         labels = {"pipeline": task.pipeline, "task": task.name}
         entity = Entity("task", task.path)
         ended = sorted(

@@ -97,7 +97,9 @@ def cpu_throttling(stage: Stage, fault: Fault, at: float) -> Planted:
     def pull(levers: Levers, more: float) -> None:
         levers.work[role] *= 1 + more * rise
 
-    stage.calibrate(pull, 0.3, 9.0, 1 + 2 * fault.size, _whole(fault, at), role)
+    # Calls to a small callee are a small part of an answer: there it takes more to be noticed.
+    more = 2 if role == "api" else 6
+    stage.calibrate(pull, 0.3, 15.0, 1 + more * fault.size, _whole(fault, at), role)
     stage.symptom = Symptom(role, "cpu")
     return Planted("latency.cpu_throttling", (f"service:{stage.plant.name(role)}",))
 
@@ -226,7 +228,7 @@ def cache_misses(stage: Stage, fault: Fault, at: float) -> Planted:
     def pull(levers: Levers, lost: float) -> None:
         levers.hit = levers.hit - lost * rise
 
-    lost = stage.calibrate(pull, 0.12, plant.hit - 0.05, _goal(fault), _whole(fault, at))
+    lost = stage.calibrate(pull, 0.02, plant.hit - 0.05, _goal(fault), _whole(fault, at))
     why = stage.choose(fault.target, ("evictions", "keys", "node"))
     cache = plant.units["cache"]
     if why == "evictions":

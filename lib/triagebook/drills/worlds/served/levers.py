@@ -94,6 +94,9 @@ class Levers:
         down = (clock.at >= at) & (clock.at < at + max(down_s, 0.0))
         self.up[role][pod] = np.where(down, 0.0, self.up[role][pod])
         since = clock.at - at - down_s
+        # A fresh process holds less, until its caches and pools are filled again.
+        grown = np.where(since >= 0, np.exp(-np.maximum(since, 0) / 900), 0.0)
+        self.memory[role][pod] = self.memory[role][pod] - 0.3 * plant.units[role].mem_base * grown
         warm = np.where(since >= 0, np.exp(-np.maximum(since, 0) / (warm_s / 2.5)), 0.0)
         self.cold[role][pod] *= 1 + (cold - 1) * warm
 

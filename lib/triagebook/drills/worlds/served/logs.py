@@ -71,8 +71,9 @@ def _access(stage: Stage, state: State, since: float) -> list[Line]:
     gateway, lines = plant.units["gateway"], []
     style = int(stage.rng.integers(2))
     body = state.units["gateway"].latency
-    for at, i in _when(stage, state, since, 700):
-        route = plant.routes[int(stage.rng.choice(len(plant.routes), p=plant.route_shares))]
+    routes = stage.rng.choice(len(plant.routes), size=700, p=plant.route_shares)
+    for (at, i), which in zip(_when(stage, state, since, 700), routes, strict=True):
+        route = plant.routes[int(which)]
         failed = bool(stage.rng.random() < state.units["gateway"].fail[i])
         took = float(body.body_s[i] * np.exp(stage.rng.normal(-(body.sigma**2) / 2, body.sigma)))
         left = float(stage.rng.random())

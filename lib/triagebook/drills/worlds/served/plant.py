@@ -165,7 +165,7 @@ def make_plant(rng: np.random.Generator, namer: Namer, gpu: bool | None = None) 
     own_s = {
         "gateway": (spread(0.0003, 0.001), spread(0.0003, 0.001)),
         "api": (spread(0.008, 0.03), spread(0.002, 0.006)),
-        "features": (spread(0.001, 0.004), spread(0.001, 0.003)),
+        "features": (spread(0.003, 0.01), spread(0.001, 0.003)),
         "cache": (spread(0.00008, 0.0003), spread(0.0002, 0.0006)),
         "model": (spread(0.002, 0.004), spread(0.006, 0.03)) if gpu else (spread(0.008, 0.03), spread(0.001, 0.003)),
         "database": (spread(0.002, 0.006), spread(0.002, 0.01)),
@@ -181,10 +181,11 @@ def make_plant(rng: np.random.Generator, namer: Namer, gpu: bool | None = None) 
     below["gateway"] = below["api"] + sum(own_s["api"])
     for role, count in counts.items():
         cpu_s, wait_s = own_s[role]
-        cores = rates[role] * cpu_s / count
+        idle = between(0.01, 0.05)
+        cores = rates[role] * cpu_s / count + idle
         limit = max(0.1, math.ceil(cores / planned * 20) / 20)
         busy = rates[role] * (cpu_s + wait_s + below[role]) / count
-        workers = max(3, round(busy / between(0.2, 0.33)))
+        workers = max(8, round(busy / between(0.07, 0.14)))
         mem = spread(0.4, 3.0) * GIB if role != "model" else spread(2.0, 8.0) * GIB
         where = {"model": model_hosts, "database": [data_host], "cache": [data_host]}.get(role, app)
         name = namer.service(role)
@@ -193,7 +194,7 @@ def make_plant(rng: np.random.Generator, namer: Namer, gpu: bool | None = None) 
             hosts=_spread(count * 2 if role == "api" else count, where, int(rng.integers(4))),
             cpu_s=cpu_s, wait_s=wait_s, cpu_limit=limit, mem_base=mem,
             mem_limit=round(mem * between(1.7, 2.4) / (256 * MIB)) * 256 * MIB,
-            workers=workers, weigh=weigh[role], idle=between(0.01, 0.05),
+            workers=workers, weigh=weigh[role], idle=idle,
             fds=spread(80, 400), fd_limit=float(rng.choice([1024, 4096, 8192])),
             runtime=namer.pick(("python", "jvm", "go")) if role in ("gateway", "api", "features") else "python" if role == "model" else "go",
         )  # fmt: skip
@@ -227,5 +228,5 @@ def make_plant(rng: np.random.Generator, namer: Namer, gpu: bool | None = None) 
         task=namer.pick(("classification", "regression")), gpu=gpu, items=spread(1, 40),
         pool_size=float(rng.choice([20, 50, 100])),
         namespace=namer.pick(("prod", "production", "live", "ml", namer.word())),
-        external_s=external_s, retries=between(0.3, 1.0),
+        external_s=external_s, retries=between(0.1, 0.5),
     )  # fmt: skip

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NETWORK_S = 0.0004
 _FULL = 0.97
+_MOST_ODD = 0.5
+_QUEUE = 6.0  # calls that may wait, for each that is worked on
 Parts: TypeAlias = "dict[str, tuple[Array, Array]]"
 
 
@@ -22,8 +24,8 @@ def wait_s(busy: Array, workers: int, wall_s: Array, timeout_s: float) -> Array:
     Parameters
     ----------
     busy : ndarray
-        Offered load over capacity; 1 and more is overload, in which the queue grows until callers
-        give up.
+        Offered load over capacity; from 1 on the queue is as long as it may get, and the rest is
+        turned away (`turned_away`).
     workers : int
     wall_s : ndarray
         Seconds a call holds a worker.
@@ -37,8 +39,13 @@ def wait_s(busy: Array, workers: int, wall_s: Array, timeout_s: float) -> Array:
     """
     rho = np.clip(busy, 0.0, _FULL)
     queued = 1.5 * rho ** (np.sqrt(2.0 * (workers + 1)) - 1) / (workers * (1 - rho)) * wall_s
-    over = np.clip(busy - _FULL, 0.0, None) * timeout_s * 2.0
+    over = np.minimum(4.0 * np.clip(busy - _FULL, 0.0, None), 1.0) * _QUEUE * wall_s
     return np.asarray(np.minimum(queued + over, 0.9 * timeout_s))
+
+
+def turned_away(busy: Array) -> Array:
+    """Return the share of calls for which neither a worker nor room in the queue is left."""
+    return np.asarray(np.clip(1 - 1.03 / np.maximum(busy, 1.0), 0.0, 0.95))
 
 
 def contention(pressure: Array) -> Array:
@@ -125,10 +132,26 @@ class Latency:
 
 
 def both(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Combine two (share, seconds) of calls that take longer into one with the same mean."""
-    share = 1 - (1 - first[0]) * (1 - second[0])
+    """Combine two (share, seconds) of calls that take longer into one of the same mean and square.
+
+    Keeping the square keeps the tail: many short waits must not hide a few long ones.
+    """
     total = first[0] * first[1] + second[0] * second[1]
-    return share, np.where(share > 0, total / np.maximum(share, 1e-12), 0.0)
+    square = first[0] * first[1] ** 2 + second[0] * second[1] ** 2
+    seconds = np.where(total > 0, square / np.maximum(total, 1e-15), 0.0)
+    share = np.where(seconds > 0, total / np.maximum(seconds, 1e-15), 0.0)
+    return np.minimum(share, 1.0), seconds
+
+
+def bounded(body_s: Array, parts: Parts) -> tuple[Array, Parts]:
+    """Keep most calls usual: what nearly all calls wait for is no exception, and goes to the body."""
+    total = np.zeros_like(body_s)
+    for share, _ in parts.values():
+        total = total + share
+    kept = np.minimum(1.0, _MOST_ODD / np.maximum(total, 1e-12))
+    for share, more_s in parts.values():
+        body_s = body_s + (1 - kept) * share * more_s
+    return body_s, {name: (kept * share, more_s) for name, (share, more_s) in parts.items()}
 
 
 def add(parts: Parts, name: str, more: tuple[Array, Array]) -> None:

@@ -155,7 +155,7 @@ def gpu_memory(stage: Stage, fault: Fault, at: float) -> Planted:
 
 
 def gpu_fault(stage: Stage, fault: Fault, at: float) -> Planted:
-    """Break a card: target "lost" falls off the bus, "slow" is throttled to a third, "ecc" errs."""
+    """Break a card: target "lost" falls off the bus, "slow" is throttled to a fifth, "ecc" errs."""
     number = _gpu_host(stage)
     host, clock = stage.plant.hosts[number], stage.clock
     kind = stage.choose(fault.target, ("lost", "slow", "ecc"))
@@ -168,8 +168,8 @@ def gpu_fault(stage: Stage, fault: Fault, at: float) -> Planted:
             if where == number:
                 stage.levers.up["model"][pod] *= 1 - 0.999 * on
     else:
-        slow = {"slow": 0.65, "ecc": 0.35}[kind] * min(fault.size, 1.3)
-        stage.levers.gpu_clock[number] *= 1 - slow * clock.ramp(at, fault.ramp_h * 3600)
+        slow = {"slow": 0.8, "ecc": 0.7}[kind] * min(fault.size, 1.3)
+        stage.levers.gpu_clock[number] *= 1 - min(slow, 0.9) * clock.ramp(at, fault.ramp_h * 3600)
     if code:
         stage.levers.xid[number] = np.where(clock.at >= at, code, stage.levers.xid[number])
         says = {79: "GPU has fallen off the bus.", 63: "Row remapping event: pending."}[code]
@@ -187,7 +187,7 @@ def gpu_fault(stage: Stage, fault: Fault, at: float) -> Planted:
             host.name,
             "nvidia-smi: clocks_throttle_reasons.hw_thermal_slowdown: Active",
         )
-    stage.symptom = Symptom("model", "gpu", number)
+    stage.symptom = Symptom("model", "card", number)
     return Planted("resources.gpu_fault", (f"host:{host.name}",))
 
 
@@ -310,7 +310,7 @@ def limit_lowered(stage: Stage, fault: Fault, at: float) -> Planted:
 
 
 def demand_growth(stage: Stage, fault: Fault, at: float) -> Planted:
-    """Grow load for weeks, and usage with it; size 1 is where answers take 1.8 times as long."""
+    """Grow load for weeks, and usage with it; size 1 is where answers at the peak take 2.5 times as long."""
     clock = stage.clock
     began = min(at, clock.start) - 7 * DAY_S
     passed = np.clip((clock.at - began) / (clock.end - began), 0, 1)
@@ -318,7 +318,7 @@ def demand_growth(stage: Stage, fault: Fault, at: float) -> Planted:
     def pull(levers: Levers, more: float) -> None:
         levers.load *= (1 + more) ** passed
 
-    stage.calibrate(pull, 0.5, 8.0, 1 + 0.8 * fault.size, clock.split)
+    stage.calibrate(pull, 0.5, 8.0, 1 + 1.5 * fault.size, clock.split, worst=0.98)
     stage.symptom = Symptom("api", "cpu")
     names = (stage.plant.name("api"), stage.plant.name("gateway"))
     return Planted("resources.demand_growth", tuple(f"service:{name}" for name in names))

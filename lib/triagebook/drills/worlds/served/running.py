@@ -14,8 +14,10 @@ from triagebook.drills.worlds.served.queueing import (
     Latency,
     Parts,
     add,
+    bounded,
     contention,
     throttled,
+    turned_away,
     wait_s,
 )
 
@@ -107,7 +109,7 @@ def make_weather(rng: np.random.Generator, plant: Plant, clock: Clock) -> Weathe
         saw[role] = depth * ((clock.at / period + rng.random((count, 1))) % 1.0)
         fds[role] = noise(rng, clock, count, 0.06, 3600)
         sigma[role] = float(rng.uniform(0.4, 0.7))
-    level["external"] = np.exp(noise(rng, clock, 1, 0.08) + (rng.random((1, clock.size)) < 0.004) * rng.exponential(0.7, (1, clock.size)))  # fmt: skip
+    level["external"] = np.exp(noise(rng, clock, 1, 0.08) + (rng.random((1, clock.size)) < 0.004) * np.minimum(rng.exponential(0.6, (1, clock.size)), 1.3))  # fmt: skip
     sigma["external"] = float(rng.uniform(0.5, 0.8))
     hosts = len(plant.hosts)
     nightly = np.zeros((hosts, clock.size))
@@ -231,7 +233,7 @@ def _memory(unit: Unit, pods: Array, levers: Levers, weather: Weather) -> tuple[
     """Return bytes used and the limit, each (P, T)."""
     held = pods * (unit.cpu_s + unit.wait_s) * 3 * MIB
     used = unit.mem_base * (1 + weather.memory[unit.role] + weather.saw[unit.role]) + held
-    used = used + levers.memory[unit.role]
+    used = np.maximum(used + levers.memory[unit.role], 0.2 * unit.mem_base)
     limit = unit.mem_limit * levers.limit_mem[unit.role] * np.ones_like(used)
     return np.minimum(used, limit * 0.999) * levers.up[unit.role], limit
 
@@ -283,7 +285,7 @@ def _serve(unit: Unit, levers: Levers, weather: Weather, items: Array,
     throttle = throttled(wanted / limit)
     full = memory[0] / memory[1]
     # The nearer the limit, the more a garbage collector, and the kernel, work to find room.
-    heap = {"jvm": 0.45, "go": 0.3, "python": 0.2}[unit.runtime] * np.clip((full - 0.86) / 0.13, 0, 1) ** 2  # fmt: skip
+    heap = {"jvm": 0.45, "go": 0.3, "python": 0.2}[unit.runtime] * np.clip((full - 0.8) / 0.19, 0, 1) ** 2  # fmt: skip
     base = {"jvm": 0.008, "go": 0.003, "python": 0.001}[unit.runtime]
     gc = np.clip(levers.gc[role] + heap + base * weather.tail[role], 0, 0.8)
     slower = stretch[where] * (1 + 2.5 * throttle**2 + np.clip(8 * (wanted / limit - 1), 0, 4))
@@ -310,11 +312,13 @@ def _serve(unit: Unit, levers: Levers, weather: Weather, items: Array,
     busy = pods * held / unit.workers
     queued = wait_s(busy, unit.workers, held, TIMEOUT_S[role]) + blocked * 0.4
     body = (wall + queued) * weather.tail[role] ** 0.3
+    body, parts = bounded(body, parts)
     up = levers.up[role]
     fds = unit.fds * (1 + weather.fds[role]) + 2 * pods * held + levers.fds[role]
     fds = np.minimum(fds, unit.fd_limit) * up
     out_of_fds = 0.7 * np.clip((fds / unit.fd_limit - 0.97) / 0.03, 0, 1)
-    pod_fail = np.clip(levers.fail[role] + broken + blocked * 0.5 + out_of_fds + 0.0002, 0, 1)
+    refused = turned_away(busy) + blocked * 0.5 + out_of_fds
+    pod_fail = np.clip(levers.fail[role] + broken + refused + 0.0002, 0, 1)
     weight = pods / np.maximum(pods.sum(0), 1e-9)
     cap = 1.5 * TIMEOUT_S[role]
     whole = _mixed(body, parts, weight, weather.sigma[role], cap)
@@ -340,6 +344,7 @@ def _mixed(body: Array, parts: Parts, weight: Array, sigma: float, cap: float) -
         whole = (weight * share).sum(0)
         mixed[name] = whole, (weight * share * more_s).sum(0) / np.maximum(whole, 1e-12)
     add(mixed, "odd", (odd_share, odd_s))
+    usual, mixed = bounded(usual, mixed)
     return Latency(np.maximum(usual, 1e-6), sigma, mixed, cap)
 
 

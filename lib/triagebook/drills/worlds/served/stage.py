@@ -47,7 +47,7 @@ class Symptom:
     role : str
         Of the service that hurts; of what a resource alert is about.
     resource : str
-        memory, cpu, disk, gpu, fds; "" where none is short.
+        memory, cpu, disk, gpu, card, fds; "" where none is short.
     host : int or None
         Where the resource is a host's.
     """
@@ -161,7 +161,7 @@ class Stage:
         return max(self.pressure(role) for role in self.plant.units)
 
     def calibrate(self, pull: Callable[[Levers, float], None], low: float, high: float, goal: float,
-                  since: float, role: str = "api") -> float:  # fmt: skip
+                  since: float, role: str = "api", worst: float = 0.9) -> float:  # fmt: skip
         """Pull a lever just so far that a service's mean latency grows to `goal` times what it was.
 
         Queues make some systems break where others hardly notice; a size has to mean the same in
@@ -177,6 +177,8 @@ class Stage:
             Above 1.
         since : float
             Unix seconds; what comes after is looked at.
+        worst : float
+            Quantile over time that is to grow so far.
 
         Returns
         -------
@@ -190,8 +192,8 @@ class Stage:
 
         def latency(levers: Levers) -> float:
             state = run(self.plant, here, at_times(levers, seen), weather)
-            # The worst tenth of the time counts: at the peak a system breaks first.
-            return float(np.quantile(state.units[role].latency.mean_s, 0.9))
+            # The worst of the time counts: at the peak a system breaks first.
+            return float(np.quantile(state.units[role].latency.mean_s, worst))
 
         usual = latency(self.levers)
         best, first = low, high

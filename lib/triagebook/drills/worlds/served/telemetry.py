@@ -260,8 +260,10 @@ class Telemetry:
         host = plant.hosts[number]
         entity = Entity("host", host.name)
         labels = {"host": host.name, **({"gpu": "0"} if self._style.convention != "statsd" else {})}
-        util, slow = state.gpu_util[number], levers.gpu_clock[number]
-        used = state.gpu_used[number]
+        # A card that is lost answers nothing; what is known of it is the last error.
+        there = np.where(levers.gpu_clock[number] < 0.01, np.nan, 1.0)
+        util, slow = state.gpu_util[number] * there, levers.gpu_clock[number] * there
+        used = state.gpu_used[number] * there
         self.gauge("gpu_used", entity, np.round(used / MIB) * MIB, labels)
         self.gauge("gpu_free", entity, np.round((host.gpu_bytes - used) / MIB) * MIB, labels)
         self.gauge(

@@ -26,8 +26,22 @@ rampart raven reed ridge robin rowan rubicon russet saffron sable sage salmon sa
 savanna sepia sequoia serval shale sierra silver skylark slate sorrel sparrow spruce starling stork
 sumac swallow sycamore tamarind tangerine teal tern thicket thistle thrush tidal timber topaz toucan
 tundra turnip umber upland valley vanilla velvet verbena viper walnut walrus warbler willow wombat
-wren yarrow yucca zephyr zinnia zircon
-""".split()  # noqa: SIM905 - a list of 230 words in quotes would not fit a page
+wren yarrow yucca zephyr zinnia zircon acacia agave alcove antler arbor aspen auk axle azalea balsam
+barque basil beetle bittern blossom bluff bolt boulder breeze brook buckle bulwark burrow buttercup
+cairn camellia canopy caper carob cascade cassia cavern celadon chalk chamois chestnut chicory cirrus
+citadel clay cliff cobble cockle comet conifer cormo cove cowrie crag crescent crocus crystal curlew
+damson dapple dawn dewdrop drift drum dusk eider elm estuary falls fawn fen fig firth flax foal fog
+forge fossil fountain frost garlic gecko gentian gibbon glade glen gorge gorse granary gravel grotto
+grove guava halyard hare hawthorn haze hearth hedge helm hemlock hillock hoopoe horizon hyacinth ice
+inlet iron isle ivy jade jay jetty juno kale kite knoll koala larkspur latch lattice laurel leaf ledge
+lemur lily limestone linnet llama loam locust loom lupin lyre macaw mantis marigold marsh mast meteor
+millet mint mole moor mullet myrtle nacre needle nene newt nova oak oat oriel orca otis oyster parsley
+peak peat pecan perch pike pinion pipit pitcher plateau pollen pond puma pylon rabbit rain rattan reef
+rill river rook rose rudder rye saddle sail salt sardine satin scallop sedge shell shoal shore shrike
+skiff sky slope snipe sole spire spring squid stone straw stream sun swan swift tamarack tapir tarn
+teasel tempest terrace thorn thyme tide torrent trail trout tulip turtle vale veery verdant vine vista
+vole weasel whale wharf wheat willet wisp wolf wood yak yam
+""".split()  # noqa: SIM905 - a list of 480 words in quotes would not fit a page
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "gateway": ("gateway", "edge", "ingress", "proxy", "front", "router", "lb"),
@@ -50,6 +64,9 @@ _KINDS: dict[str, tuple[str, ...]] = {
 _NOUNS = """
 orders sessions payments clicks carts shipments quotes claims tickets bookings trips visits invoices
 profiles devices merchants routes prices stock returns reviews searches logins transfers deposits
+tariffs rentals vouchers coupons stays meals lessons exams patients samples lots batches pallets
+parcels drivers riders fares tolls permits grants pledges donations leads campaigns audits alarms tasks
+notes posts likes follows streams tracks scores matches wagers payouts refunds disputes chargebacks
 readings sensors meters listings offers bids imports exports contracts policies loans accounts
 """.split()  # noqa: SIM905 - as above
 _STEPS: dict[str, tuple[str, ...]] = {
