@@ -18,16 +18,15 @@ from triagebook.analysis.silence import silent, stuck
 
 Kind = Literal["above", "below", "silent", "stuck"]
 
-# In lengths of the tail beyond its 12th largest excess of the memory. 1 is what chance brings now
-# and then; between 1.8 and 3 the development series score alike.
-THRESHOLD = 2.2
+# In lengths of the tail, beyond it. Between 1.6 and 2 the series it was developed on score alike.
+THRESHOLD = 1.8
 
 # The tail's start and its length: from the 24th to the 12th largest excess of the memory, that is the
 # excess that doubles in rarity. Fewer would be one event's rows, more the bulk of the noise.
 _TAIL_FAR, _TAIL_NEAR = 12, 24
-# Nobody cares about less than 15 % of the level, or, where a series moves within less than that, than
-# 40 % of its usual span.
-_FLOOR_OF_LEVEL, _FLOOR_OF_SPAN = 0.15, 0.4
+# The tail counts for no shorter than a fifth of the level, or half the usual span where a series moves
+# within less than that: in few rows a tail may look short by chance.
+_FLOOR_OF_LEVEL, _FLOOR_OF_SPAN = 0.2, 0.5
 # A series that mostly sits at its expectation has no tail in its many zeros: there the usual size of
 # its excesses, threefold.
 _SPARSE = 3.0
@@ -39,6 +38,8 @@ _MOST = 1e6
 # One event, one detection: nothing more for three hours, but at least 2 rows and at most 60.
 _REFRACTORY_S = 3 * 3_600
 _REFRACTORY_ROWS = (2, 60)
+# And for half a day, in the same direction, only what surprises more than what was told.
+_REPEAT_S = 12 * 3_600
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ def detect(times: np.ndarray, values: np.ndarray, threshold: float = THRESHOLD) 
     Returns
     -------
     list of Detection
-        In time order; one event gives one, or a few three hours apart while it goes on surprising.
-        None for a series of fewer than 20 rows, or one that never changes.
+        In time order. One event gives one, or a few at least three hours apart, each more out of the
+        ordinary than the last. None for a series of fewer than 20 rows, or one that never changes.
     """
     found, expected, rhythm, rows = _judge(times, values)
     known = np.asarray(values, dtype=float)[rows]
@@ -137,9 +138,15 @@ def detect(times: np.ndarray, values: np.ndarray, threshold: float = THRESHOLD) 
         kinds[row] = "above" if found.score[row] > 0 else "below"
     least, most = _REFRACTORY_ROWS
     pause = int(np.clip(_REFRACTORY_S / rhythm.step_s, least, most))
+    again = max(pause, round(_REPEAT_S / rhythm.step_s))
     out: list[Detection] = []
     for row in sorted(kinds):
         if out and row - out[-1].row <= pause:
+            continue
+        size = abs(float(found.score[row]))
+        if any(
+            one.kind == kinds[row] and row - one.row <= again and size < one.score for one in out
+        ):
             continue
         sized = kinds[row] in {"above", "below"}
         out.append(
@@ -147,7 +154,7 @@ def detect(times: np.ndarray, values: np.ndarray, threshold: float = THRESHOLD) 
                 row=row,
                 time=int(times[row]),
                 kind=kinds[row],
-                score=float(abs(found.score[row])) if sized else 0.0,
+                score=size if sized else 0.0,
                 value=float(found.value[row]),
                 low=float(found.low[row]),
                 high=float(found.high[row]),

@@ -164,6 +164,25 @@ def test_one_event_does_not_fire_again_within_three_hours():
     assert rows(values) == [1_500, 1_537]
 
 
+@pytest.mark.parametrize(
+    ("later", "height", "told"),
+    [
+        (100, 300.0, False),
+        (100, 900.0, True),
+        (100, -95.0, True),
+        (144, 300.0, False),
+        (145, 300.0, True),
+    ],
+)
+def test_for_half_a_day_only_worse_of_the_same_is_told(later, height, told):
+    values = noise(2_000, spread=1.0)
+    values[1_500] = 410
+    values[1_500 + later] = 100 + height
+    found = rows(values)
+    assert found[0] == 1_500
+    assert (1_500 + later in found) is told
+
+
 def test_hourly_series_are_judged_too():
     values = noise(700)
     values[[400, 430]] = 300
