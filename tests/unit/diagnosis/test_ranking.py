@@ -10,7 +10,10 @@ from triagebook.diagnosis.ranking import CAP, EXPECTED_PRIOR, HARD, KEEP, PRIOR,
 
 def ranked(*answers):
     """Rank answers whose findings are F01, F02, …; confidences by (cause, locus)."""
-    pairs = [(a, type("F", (), {"id": f"F{n:02d}", "check": "made.up"})()) for n, a in enumerate(answers, 1)]
+    pairs = [
+        (a, type("F", (), {"id": f"F{n:02d}", "check": "made.up"})())
+        for n, a in enumerate(answers, 1)
+    ]
     found, left = rank(pairs, "s")
     assert sum(h.confidence for h in found) + left == pytest.approx(1, abs=1e-3)
     return {(h.cause, h.locus): h for h in found}, left
