@@ -204,6 +204,8 @@ def measure_of(
         if len(counted) < len(words) - 1 and not set(counted) & _NO_REQUEST:
             counted.append("request")
         words = [*counted, "count"]
+    if "per" in words:
+        words = [w for w in words if w not in _TIME_UNITS | {"minute", "hour"}]  # a rate, no duration
     has = frozenset(words)
     kind = _by_label(labels or {})
     # kube-state-metrics names the resource in a label, not in the metric.

@@ -28,6 +28,9 @@ def climb_of(ctx: Context, reading: Reading) -> Climb | None:
     known = ctx.results.setdefault("climbs", {})
     key = (reading.title, reading.measure)
     if key not in known:
+        moved = reading.shift
+        if moved is not None and moved.clear and moved.shape == "ramp":
+            start = max(start, moved.start)  # what was level before belongs to no climb
         known[key] = climb(reading.series.times, reading.series.values, start)
     found: Climb | None = known[key]
     return found
