@@ -205,7 +205,9 @@ def measure_of(
             counted.append("request")
         words = [*counted, "count"]
     if "per" in words:
-        words = [w for w in words if w not in _TIME_UNITS | {"minute", "hour"}]  # a rate, no duration
+        words = [
+            w for w in words if w not in _TIME_UNITS | {"minute", "hour"}
+        ]  # a rate, no duration
     has = frozenset(words)
     kind = _by_label(labels or {})
     # kube-state-metrics names the resource in a label, not in the metric.
