@@ -46,7 +46,7 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
     if not steal and not host_wide and not others:
         yield unseen(ctx, "What else runs on the hosts")
         return
-    stolen = [r for r in scene.rose("cpu_steal", factor=1.5) if scene.ours(r)]
+    stolen = [r for r in scene.rose("cpu_steal", factor=1.5) if scene.ours(r) and _matters(r)]
     own_up = [
         r
         for r in scene.rose("cpu_used", "cpu_share", factor=1.3)
@@ -179,6 +179,12 @@ def limits(ctx: Context) -> Iterable[Answer]:
             Signal("none", "*", -1.5),
         ),
     )
+
+
+def _matters(reading: Reading) -> bool:
+    """Whether three hundredths of the CPU at least are stolen."""
+    moved = reading.shift
+    return moved is not None and moved.after >= (3.0 if reading.series.unit == "%" else 0.03)
 
 
 def _gain(reading: Reading) -> float:

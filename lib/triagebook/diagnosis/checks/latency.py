@@ -233,7 +233,11 @@ def callee(ctx: Context) -> Iterable[Answer]:
         reading = slow[node]
         explains = _explains(scene, reading)
         locus = f"dependency:{node}"
-        weight = (2.5 if explains >= 0.3 else 0.8) + scene.order(reading) + scene.fits(reading)
+        weight = (
+            (3.2 if 0.5 <= explains < 9 else 2.5 if explains >= 0.3 else 0.8)
+            + scene.order(reading)
+            + scene.fits(reading)
+        )
         yield bad(
             ctx,
             reading,
@@ -291,7 +295,10 @@ def instances(ctx: Context) -> Iterable[Answer]:
     groups: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], list[Reading]] = defaultdict(
         list
     )
-    for reading in scene.of("latency", "inference_time", "errors"):
+    felt = ("latency", "inference_time")
+    if not any(r.instance for r in scene.of(*felt)):
+        felt = ("errors",)
+    for reading in scene.of(*felt):
         if reading.instance and reading.shift is not None:
             groups[reading.series.name, reading.component, reading.part].append(reading)
     wide = {k: v for k, v in groups.items() if len({r.instance for r in v}) >= 3}

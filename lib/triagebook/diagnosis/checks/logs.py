@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from triagebook.analysis.failures import headline_of
 from triagebook.analysis.logs import Template, changed_templates
+from triagebook.core.models import TaskRun
 from triagebook.core.words import clock, count
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.catalogue import cause as cause_of
@@ -14,7 +15,6 @@ from triagebook.diagnosis.checks.pipeline import TASK_CAUSES, failure, locus_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from triagebook.core.models import TaskRun
     from triagebook.diagnosis.context import Context
 
 
@@ -103,4 +103,10 @@ def _signals(ctx: Context, errors: list[Template]) -> Iterable[Signal]:
 
 def _task_of(ctx: Context, source: str) -> TaskRun | None:
     fits = [r for r in ctx.bundle.pipeline or [] if r.task and r.task in source]
+    if not fits:
+        # Without its runs a task is still known by the service's list, as PIPELINE.TASK.
+        for named in ctx.bundle.service.tasks or []:
+            pipeline, _, task = named.rpartition(".")
+            if task and task in source:
+                fits.append(TaskRun(pipeline=pipeline, task=task))
     return max(fits, key=lambda r: len(r.task), default=None)

@@ -317,11 +317,11 @@ def growth(ctx: Context) -> Iterable[Answer]:
     if len(days) < 5:
         yield calm(ctx, "Too few days to see a trend", ())
         return
-    rise = _trend(days, level)
-    if rise < 0.15:
+    rise, steady = _trend(days, level), _steadiness(days, level)
+    if rise < 0.06 or steady < 0.6:
         yield calm(
             ctx,
-            f"Traffic did not grow over {count(len(days))} days",
+            f"Traffic did not grow steadily over {count(len(days))} days ({share(rise)})",
             (Signal("resources.demand_growth", "*", -2.5),),
         )
         return
@@ -334,7 +334,7 @@ def growth(ctx: Context) -> Iterable[Answer]:
         if len(d) != len(days) or np.ptp(use) == 0:
             continue
         follows = float(np.corrcoef(level[: len(use)], use)[0, 1])
-        if follows >= 0.8 and _trend(d, use) >= 0.08 and (best is None or follows > best[0]):
+        if follows >= 0.8 and _trend(d, use) >= 0.03 and (best is None or follows > best[0]):
             best = (follows, reading)
     if best is None:
         yield calm(
@@ -353,7 +353,7 @@ def growth(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "resources.demand_growth",
                 locus,
-                3.2,
+                (3.2 if steady >= 0.8 and rise >= 0.1 else 2.4) + scene.fits(best[1]),
                 headline="Use grew with the demand over the days: capacity, not a fault.",
                 mechanism="The same work for each request, and more requests every day.",
             ),
@@ -378,6 +378,18 @@ def _daily(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
     level = np.bincount(place, values) / seen
     full = seen >= 0.5 * np.median(seen)
     return days[full], level[full]
+
+
+def _steadiness(days: np.ndarray, level: np.ndarray) -> float:
+    """Kendall's tau of level and day over pairs of like days: working days among themselves, weekends too."""
+    weekend = (days + 3) % 7 >= 5
+    up = [
+        np.sign(level[j] - level[i])
+        for i in range(len(days))
+        for j in range(i + 1, len(days))
+        if weekend[i] == weekend[j]
+    ]
+    return float(np.mean(up)) if up else 0.0
 
 
 def _trend(days: np.ndarray, level: np.ndarray) -> float:

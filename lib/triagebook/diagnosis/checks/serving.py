@@ -6,8 +6,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from triagebook.analysis.logs import SERVING_TROUBLES
+from triagebook.core.models import IncidentType
 from triagebook.core.words import several, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.latency import bad, calm, unseen
@@ -17,8 +19,6 @@ from triagebook.diagnosis.scene import said
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterable
-
-    import pandas as pd
 
     from triagebook.analysis.telemetry import Reading
     from triagebook.core.models import Change
@@ -115,11 +115,9 @@ def requests(ctx: Context) -> Iterable[Answer]:
         )
         return
     reading = larger[0]
-    locus = (
-        scene.service_locus()
-        if reading.component in (None, scene.entry)
-        else scene.service_locus(reading)
-    )
+    # What comes in larger goes on larger to whatever is called: it is named where it comes in.
+    inside = reading.component is None or reading.component in scene.own
+    locus = scene.service_locus(None if inside else reading)
     yield bad(
         ctx,
         reading,
@@ -138,6 +136,23 @@ def requests(ctx: Context) -> Iterable[Answer]:
     )
 
 
+def _material(ctx: Context, reading: Reading) -> bool:
+    """Whether the CPU is held back in one period of twenty at least: less nobody feels."""
+    moved = reading.shift
+    if moved is None:
+        return False
+    unit = reading.series.unit
+    if unit in ("share", "%"):
+        return moved.after >= (0.05 if unit == "share" else 5.0)
+    same = (reading.component, reading.instance)
+    periods = [r for r in ctx.scene.of("cpu_periods") if (r.component, r.instance) == same]
+    if periods and len(periods[0].series.values):
+        whole = float(np.median(periods[0].series.values[-30:]))
+        return moved.after >= 0.05 * whole
+    # Throttled periods come at most ten a second, throttled seconds one a second and core.
+    return moved.after >= (0.5 if unit == "1/s" else 0.05)
+
+
 @check(
     "latency.throttling",
     "Is the CPU throttled?",
@@ -151,7 +166,7 @@ def throttling(ctx: Context) -> Iterable[Answer]:
     if not seen:
         yield unseen(ctx, "CPU throttling")
         return
-    up = scene.rose("cpu_throttled", factor=1.3)
+    up = [r for r in scene.rose("cpu_throttled", factor=1.3) if _material(ctx, r)]
     if not up:
         yield calm(
             ctx,
@@ -171,6 +186,7 @@ def throttling(ctx: Context) -> Iterable[Answer]:
         locus = f"service:{component or scene.name}"
         hot = scene.rose("cpu_used", "cpu_share")
         alone = len({r.instance for r in peers}) >= 3 and part <= 0.4
+        slow_here = not scene.slow_nodes or (component or scene.name) in scene.slow_nodes
         yield bad(
             ctx,
             top,
@@ -180,11 +196,20 @@ def throttling(ctx: Context) -> Iterable[Answer]:
                 Signal(
                     "latency.cpu_throttling",
                     locus,
-                    (0.3 if alone else 3.0 if scene.symptoms else 1.8) + scene.order(top),
+                    (0.3 if alone else 3.0 if scene.symptoms else 1.5)
+                    + scene.order(top)
+                    - (0.0 if slow_here else 1.5),
                     headline=f"The CPU of {component or scene.name} is held at its limit.",
                     mechanism="In throttled periods nothing runs; requests wait for the next one.",
                 ),
-                *(() if alone else (Signal("latency.bad_instance", "*", -1.0),)),
+                *(
+                    ()
+                    if alone
+                    else (
+                        Signal("latency.bad_instance", "*", -1.0),
+                        Signal("resources.cpu_runaway", locus, -2.0),
+                    )
+                ),
                 Signal("none", "*", -0.8),
             ),
         )
@@ -199,6 +224,9 @@ def throttling(ctx: Context) -> Iterable[Answer]:
 def model_time(ctx: Context) -> Iterable[Answer]:
     """Look for inference time that stepped up at a model change while requests came as usual."""
     scene = ctx.scene
+    if not scene.readings and ctx.bundle.alert.incident_type is IncidentType.LATENCY:
+        yield from _unseen_model(ctx)
+        return
     slower = scene.rose("inference_time", factor=1.15)
     moved = slower[0].shift if slower else None
     changes = _model_changes(ctx, moved.start if moved is not None else scene.since)
@@ -249,6 +277,35 @@ def model_time(ctx: Context) -> Iterable[Answer]:
     )
 
 
+def _unseen_model(ctx: Context) -> Iterable[Answer]:
+    """Guess, where no metric was had, at a model that changed shortly before the alert."""
+    when = ctx.bundle.alert.starts_at or ctx.bundle.windows.current[1]
+    changes = _model_changes(ctx, pd.Timestamp(when).value)
+    if not changes:
+        yield unseen(ctx, "The model's own time")
+        return
+    change = changes[0]
+    model = ctx.bundle.service.model
+    version = change.to or (model.version if model else None) or "unknown"
+    locus = f"model:{_model_name(ctx, change.what)}/{version}"
+    yield Answer(
+        locus=locus,
+        verdict="bad",
+        since=change.ts,
+        evidence=ctx.cite("changes"),
+        statement=f"{change.what} {change.from_ or ''} → {version} shortly before the alert; no metric was had",
+        signals=(
+            Signal(
+                "latency.heavier_model",
+                locus,
+                1.0,
+                headline=f"Model version {version} came shortly before; whether it is slower was not seen.",
+                mechanism="A guess from the order of time alone.",
+            ),
+        ),
+    )
+
+
 def _model_changes(ctx: Context, when: int | None) -> list[Change]:
     """List changes of a model before a moment: of that kind, or that name the model or say so."""
     scene = ctx.scene
@@ -284,7 +341,7 @@ def memory(ctx: Context) -> Iterable[Answer]:
     if not seen:
         yield unseen(ctx, "Garbage collection, swapping and memory stalls")
         return
-    up = scene.rose(*kinds, factor=1.5)
+    up = [r for r in scene.rose(*kinds, factor=1.5) if scene.ours(r)]
     hard = [r for r in up if r.measure != "gc_time"]
     if not up:
         yield calm(
@@ -307,7 +364,7 @@ def memory(ctx: Context) -> Iterable[Answer]:
     # One sign alone is often the kernel's housekeeping; several at once are pressure.
     signs = {r.measure for r in up} | {r.measure for r in scene.fell("memory_free", factor=0.7)}
     strong = factor >= 3.0 and len(signs) >= 2
-    weight = (3.0 if strong and hard else 2.0 if len(signs) >= 2 else 0.9) + scene.order(top)
+    weight = (3.0 if strong and hard else 1.8 if len(signs) >= 2 else 0.4) + scene.order(top)
     weight += scene.fits(top) - (0.0 if scene.symptoms else 1.0)
     kinds_up = several(sorted({r.measure.replace("_", " ") for r in up}))
     yield bad(
