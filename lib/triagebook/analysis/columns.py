@@ -57,9 +57,15 @@ def is_tag(reference: pd.Series, current: pd.Series) -> bool:
     A year, a batch, a release: that it changed is no movement, and it tells rows apart by nothing.
     """
     old, new = reference.dropna(), current.dropna()
-    if not len(old) or not len(new) or old.iloc[0] == new.iloc[0]:
+    if not len(old) or not len(new):
         return False
-    return bool((old == old.iloc[0]).all()) and bool((new == new.iloc[0]).all())
+    # As text: a cell may hold a list, which compares by its elements.
+    before, now = str(old.iloc[0]), str(new.iloc[0])
+    return (
+        before != now
+        and all(str(value) == before for value in old)
+        and all(str(value) == now for value in new)
+    )
 
 
 def numbers_of(values: pd.Series) -> np.ndarray:
