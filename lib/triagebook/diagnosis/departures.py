@@ -34,7 +34,7 @@ LEAST_SCORE_SHIFT = 0.2
 model moves its scores by less."""
 STRUCTURED = 9.0
 """Nats that a slice must explain of what a way common to all rows leaves over, to contradict it."""
-LEAST_STRAYED = 0.1
+LEAST_STRAYED = 0.25
 """A slice in which fewer more rows than this strayed is none."""
 
 
@@ -142,6 +142,18 @@ def _score_departure(out: Served | None) -> Departure | None:
         return None
     model = out.follows
     rows = np.flatnonzero(np.isfinite(model.residual))
+    if out.version is not None and out.fresh:
+        new = pd.Series(out.version).isin(out.fresh).to_numpy()
+        own = rows[~out.late[rows] | new[rows]]
+        # Rows that the old version scores meanwhile would water down what the new one does.
+        if 50 <= out.late[own].sum() < 0.95 * out.late[rows].sum():
+            found = _strayed(out, model, own)
+            if found is not None and found.found is not None:
+                return found
+    return _strayed(out, model, rows)
+
+
+def _strayed(out: Served, model: Behaviour, rows: np.ndarray) -> Departure | None:
     late = out.late[rows]
     if late.sum() < 50 or (~late).sum() < 200:
         return None

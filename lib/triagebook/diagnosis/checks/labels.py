@@ -12,7 +12,13 @@ from triagebook.core.words import clock, count, number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.performance import unlabelled
 from triagebook.diagnosis.context import moment
-from triagebook.diagnosis.departures import STRUCTURED, label_departure, manner, score_departure
+from triagebook.diagnosis.departures import (
+    STRUCTURED,
+    label_departure,
+    manner,
+    moved_inputs,
+    score_departure,
+)
 from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:
@@ -138,6 +144,9 @@ def _by_manner(ctx: Context, left: Departure, how: Manner, locus: str, cited: li
     if change is not None:
         weight += 1.0
         words.append(f"{change.what} went live {clock(change.ts)} upstream of the labels")
+    if moved_inputs(ctx, left.since):
+        weight -= 1.5
+        words.append("inputs moved at the same time")
     if scores_moved:
         weight -= 1.5
         words.append("the scores moved as well")

@@ -88,7 +88,7 @@ def labels_follow_scores(ctx: Context) -> Iterable[Answer]:
         words.append(f"{skewed[0].feature} was served otherwise than it is")
     moved = moved_inputs(ctx, left.since)
     if moved:
-        weight -= 1.5
+        weight -= 2.5
         words.append(f"{moved[0]} moved at the same time")
     yield Answer(
         locus=left.segment,
@@ -199,7 +199,8 @@ def scores_follow_inputs(ctx: Context) -> Iterable[Answer]:
         weight -= 3.0 if new_models(ctx) else 0.8
     moved = moved_inputs(ctx, strayed.since)
     if moved:
-        weight -= 1.5
+        # Rows of a kind never seen: the stand-in may be what is wrong about them.
+        weight -= 2.5
         words.append(f"{moved[0]} moved at the same time")
     worse = harmed(out, strayed)
     if worse is not None:
