@@ -11,6 +11,7 @@ import pandas as pd
 
 from triagebook.drills.tabular.deeds import plants
 from triagebook.drills.tabular.faults_columns import blame
+from triagebook.drills.tabular.stage import Line
 
 if TYPE_CHECKING:
     from triagebook.drills.scenario import Fault
@@ -98,6 +99,17 @@ def schema_change(stage: Stage, fault: Fault) -> None:
 
     stage.on("raw", deed)
     stage.outputs.append(output)
+    if rng.random() < 0.6:
+        said = {
+            "renamed": f"column {column.name} is not in the feed, written as null; ignoring new column {new}",
+            "dropped": f"column {column.name} is not in the feed, written as null",
+            "text": f"column {column.name} arrives as text, expected a number",
+        }[style]
+        for due in pd.date_range(
+            onset + setting.batch, setting.now, freq=setting.batch, inclusive="left"
+        ):
+            ts = due + pd.Timedelta(seconds=int(rng.integers(20, 40)))
+            stage.lines.append(Line(ts, "WARN", company.task["ingest"], said))
     if stage.seen("main"):
         stage.answer(fault.cause, f"table:{company.table['main']}", onset=onset)
     else:

@@ -29,9 +29,9 @@ def build_features(company: Company, main: pd.DataFrame, side: pd.DataFrame) -> 
         if column.kind == "number" and column.name in used:
             found[column.name] = pd.to_numeric(found[column.name], errors="coerce")
     found[company.hour] = found[company.local].dt.hour.astype("float64")
-    snapshots = np.sort(side[company.loaded].unique())
-    at = np.searchsorted(snapshots, found[company.ts].to_numpy(), side="right") - 1
-    found["_loaded"] = pd.DatetimeIndex(snapshots[np.maximum(at, 0)]).as_unit("us")
+    snapshots = pd.DatetimeIndex(side[company.loaded].unique()).as_unit("us").sort_values()
+    at = snapshots.searchsorted(pd.DatetimeIndex(found[company.ts]), side="right") - 1
+    found["_loaded"] = snapshots[np.maximum(at, 0)]
     joined = side[[company.side_key, company.loaded, company.side_number, company.side_category]]
     found = found.merge(
         joined.rename(columns={company.loaded: "_loaded"}),

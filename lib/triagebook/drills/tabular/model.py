@@ -46,22 +46,34 @@ class Scorer:
 
     def scores(self, features: pd.DataFrame) -> NDArray[np.float64]:
         """Return the probability of a positive outcome, shape (n,); missing columns count as null."""
-        if features.empty:
+        return self.of(self.encode(features))
+
+    def of(self, encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probabilities of encoded inputs, shape (n,)."""
+        if not len(encoded):
             return np.empty(0)
-        return np.asarray(self.estimator.predict_proba(self.encode(features))[:, 1])
+        return np.asarray(self.estimator.predict_proba(self.widen(encoded))[:, 1])
 
     def encode(self, features: pd.DataFrame) -> NDArray[np.float64]:
-        """Return the inputs as numbers: null and unknown values are NaN to trees, the centre to a line."""
-        numbers = np.column_stack([_number(features, name) for name in self.numbers])
+        """Return numbers and codes of categories, shape (n, k); null and unknown values are NaN."""
+        numbers = [_number(features, name) for name in self.numbers]
+        codes = [_codes(features, name, levels) for name, levels in self.levels.items()]
+        return np.column_stack([*numbers, *codes])
+
+    def widen(self, encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the estimator reads: trees the codes themselves, a line products and dummies.
+
+        To a line, null is the centre, and an unknown category none.
+        """
         if self.trees:
-            codes = [_codes(features, name, levels) for name, levels in self.levels.items()]
-            return np.column_stack([numbers, *codes])
-        z = np.clip((numbers - self.centre) / self.scale, -4, 4)
+            return encoded
+        k = len(self.numbers)
+        z = np.clip((encoded[:, :k] - self.centre) / self.scale, -4, 4)
         z = np.where(np.isnan(z), 0.0, z)
-        rows, cols = np.triu_indices(z.shape[1], 1)
+        rows, cols = np.triu_indices(k, 1)
         hot = [
-            _codes(features, name, levels)[:, None] == np.arange(len(levels))
-            for name, levels in self.levels.items()
+            encoded[:, [k + at]] == np.arange(len(levels))
+            for at, levels in enumerate(self.levels.values())
         ]
         return np.column_stack([z, 0.5 * z[:, rows] * z[:, cols], *hot]).astype("float64")
 
@@ -110,29 +122,30 @@ def fit(
         )  # fmt: skip
     else:
         scorer.estimator = LogisticRegression(C=0.05, max_iter=300)
-    scorer.estimator.fit(x, outcome)
-    found = scorer.scores(features)
+    scorer.estimator.fit(scorer.widen(x), outcome)
+    found = scorer.of(x)
     scorer.threshold = float(
         np.round(np.quantile(found, 1 - outcome.mean()), 2) if threshold is None else threshold
     )
     if measure:
-        scorer.importance = _importance(scorer, features, outcome, rng)
+        scorer.importance = _importance(scorer, x, outcome, rng)
     return scorer
 
 
 def _importance(
-    scorer: Scorer, features: pd.DataFrame, outcome: NDArray[np.float64], rng: np.random.Generator
+    scorer: Scorer, x: NDArray[np.float64], outcome: NDArray[np.float64], rng: np.random.Generator
 ) -> dict[str, float]:
-    chosen = rng.permutation(len(features))[:_IMPORTANCE_ROWS]
-    sample, known = features.iloc[chosen].reset_index(drop=True), outcome[chosen]
-    whole = roc_auc_score(known, scorer.scores(sample))
+    chosen = rng.permutation(len(x))[:_IMPORTANCE_ROWS]
+    sample, known = x[chosen], outcome[chosen]
+    whole = roc_auc_score(known, scorer.of(sample))
     order = rng.permutation(len(sample))
     drops = {}
-    for name in scorer.inputs:
-        shuffled = sample.assign(**{name: sample[name].to_numpy()[order]})
-        drops[name] = max(float(whole - roc_auc_score(known, scorer.scores(shuffled))), 0.0)
+    for at, name in enumerate([*scorer.numbers, *scorer.levels]):
+        shuffled = sample.copy()
+        shuffled[:, at] = shuffled[order, at]
+        drops[name] = max(float(whole - roc_auc_score(known, scorer.of(shuffled))), 0.0)
     total = sum(drops.values()) or 1.0
-    return {name: round(drop / total, 4) for name, drop in drops.items()}
+    return {name: round(drops[name] / total, 4) for name in scorer.inputs}
 
 
 def _number(features: pd.DataFrame, name: str) -> NDArray[np.float64]:
@@ -144,5 +157,7 @@ def _number(features: pd.DataFrame, name: str) -> NDArray[np.float64]:
 def _codes(features: pd.DataFrame, name: str, levels: Sequence[str]) -> NDArray[np.float64]:
     if name not in features.columns:
         return np.full(len(features), np.nan)
-    codes = pd.Categorical(features[name], categories=list(levels)).codes.astype("float64")
+    codes = pd.Index(list(levels), dtype="object").get_indexer(
+        pd.Index(features[name], dtype="object")
+    )
     return np.where(codes < 0, np.nan, codes)

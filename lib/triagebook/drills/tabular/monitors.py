@@ -125,7 +125,7 @@ def _drift(stage: Stage, grid: pd.DatetimeIndex, over: int) -> list[Series]:
         values = served[name]
         if name in categories:
             levels = sorted(values[slot < first].dropna().unique())
-            codes = pd.Categorical(values, categories=levels).codes.astype("int64")
+            codes = pd.Index(levels, dtype="object").get_indexer(pd.Index(values, dtype="object"))
             codes, size = np.where(codes < 0, len(levels), codes), len(levels) + 1
         else:
             numbers = values.to_numpy(dtype="float64")

@@ -53,7 +53,9 @@ class Naming:
 
     company: Company
     chosen: dict[str, str]
-    parts: list[pd.DataFrame] = field(default_factory=list)
+    parts: list[tuple[str, str, NDArray[np.int64], NDArray[np.float64]]] = field(
+        default_factory=list
+    )
     meta: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def name(
@@ -82,25 +84,26 @@ class Naming:
         name, labels = self.name(word, kind, entity, extra)
         known = ~np.isnan(values)
         text = json.dumps(labels, sort_keys=True)
-        self.parts.append(
-            pd.DataFrame(
-                {
-                    "ts": ts[known].as_unit("us"),
-                    "name": name,
-                    "labels": text,
-                    "value": values[known],
-                }
-            )
-        )
+        self.parts.append((name, text, ts[known].as_unit("us").asi8, values[known]))
         _, unit, shape = WORDS[word]
         self.meta[name] = {"type": shape, "unit": unit}
         if self.company.metric_style == "statsd":
             self.meta[name]["entity"] = {"kind": kind, "name": entity}
 
     def frame(self) -> pd.DataFrame:
-        """Return all series."""
-        found = pd.concat([part for part in self.parts if len(part)], ignore_index=True)
-        return found.sort_values(["ts", "name", "labels"], ignore_index=True, kind="stable")
+        """Return all series, by time."""
+        names, labels, times, values = zip(*self.parts, strict=True)
+        counts = [len(part) for part in times]
+        micros = np.concatenate(times)
+        found = pd.DataFrame(
+            {
+                "ts": pd.to_datetime(micros, unit="us", utc=True),
+                "name": np.repeat(np.array(names, dtype=object), counts),
+                "labels": np.repeat(np.array(labels, dtype=object), counts),
+                "value": np.concatenate(values),
+            }
+        )
+        return found.iloc[np.argsort(micros, kind="stable")].reset_index(drop=True)
 
 
 def draw_naming(company: Company, rng: np.random.Generator) -> Naming:

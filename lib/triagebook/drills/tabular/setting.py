@@ -69,6 +69,15 @@ class Setting:
         return rng.random(len(ts)) < fault.share * self.strength(fault, ts)
 
 
+def reach_h(fault: Fault) -> float:
+    """Return how many hours before the end a fault may begin; what is loaded daily, up to a day more."""
+    daily = fault.target in ("side", "fan") or (
+        not fault.target
+        and fault.cause in ("data.stale", "data.join_broken", "pipeline.input_missing")
+    )
+    return min(fault.onset_h + 24, 70.0) if daily else fault.onset_h
+
+
 def draw_setting(
     rng: np.random.Generator,
     *,

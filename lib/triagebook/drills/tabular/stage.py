@@ -79,8 +79,8 @@ class Stage:
         The tables by our own words, both windows in one frame until the end.
     models, cutoffs
         Versions and decision thresholds, each with the time it serves from.
-    edits, changes, lines, gauges
-        What deeds add to runs, change log, logs and metrics.
+    edits, changes, lines
+        What deeds add to runs, change log and logs.
     answers, onsets
         The truth, one for each fault.
     touched : list of str
@@ -109,9 +109,6 @@ class Stage:
     answers: list[Planted] = field(default_factory=list)
     onsets: list[pd.Timestamp | None] = field(default_factory=list)
     touched: list[str] = field(default_factory=list)
-    gauges: list[Callable[[pd.DatetimeIndex], list[tuple[str, str, str, Any]]]] = field(
-        default_factory=list
-    )
     deeds: dict[str, list[Callable[[], None]]] = field(default_factory=lambda: defaultdict(list))
     outputs: list[Callable[[str, str, pd.DataFrame], pd.DataFrame]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)

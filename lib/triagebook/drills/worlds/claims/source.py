@@ -109,7 +109,7 @@ class Simulated:
         frame: dict[str, Any] = {
             company.key: self._keys(n),
             company.side_key: [f"{self.prefix}{at:04d}" for at in entity],
-            company.ts: ts.to_numpy(),
+            company.ts: pd.DatetimeIndex(ts),
             company.local: local.to_numpy(),
         }
         for at, column in enumerate(self.numbers):
@@ -119,7 +119,6 @@ class Simulated:
         frame[LOGIT] = logit
         frame[Y] = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype("int64")
         found = pd.DataFrame(frame)
-        found[company.ts] = pd.DatetimeIndex(ts)
         for column in company.columns:
             share = self.null_share[column.slot]
             if share:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from triagebook.drills.tabular.company import Company
     from triagebook.drills.tabular.setting import Setting
 
-_TRAIN_ROWS = 9_000
 
 Unit = tuple[str, tuple[tuple[float, float], ...]]
 _NUMBERS: dict[str, tuple[tuple[str, ...], Unit, float, bool]] = {
@@ -94,8 +93,10 @@ class NoMore:
         raise NotImplementedError("the world of real flights draws no rows")
 
 
-def flight_material(company: Company, setting: Setting, rng: np.random.Generator) -> Material:
-    """Return the rows of a setting, and those before it for training."""
+def flight_material(
+    company: Company, setting: Setting, rng: np.random.Generator, train: int
+) -> Material:
+    """Return the rows of a setting, and so many of those before it for training."""
     year = flown()
     named = {c.slot: c.name for c in company.columns}
     named |= {
@@ -106,7 +107,7 @@ def flight_material(company: Company, setting: Setting, rng: np.random.Generator
     }
     before = year[year["ts"] < setting.start]
     before = before[before[Y].notna()]
-    chosen = np.sort(rng.permutation(len(before))[:_TRAIN_ROWS])
+    chosen = np.sort(rng.permutation(len(before))[:train])
     inside = year[(year["ts"] >= setting.start) & (year["ts"] < setting.now)]
     return Material(
         train=before.iloc[chosen].rename(columns=named).reset_index(drop=True),
