@@ -55,7 +55,7 @@ def slow_dependency(stage: Stage, fault: Fault, at: float) -> Planted:
                 when,
                 "INFO",
                 name,
-                f"LOG:  duration: {took}.{int(stage.rng.integers(999)):03d} ms  execute <unnamed>: SELECT * FROM profile WHERE id = $1",  # noqa: S608 - a line of a log, never run
+                f"LOG:  duration: {took}.{int(stage.rng.integers(999)):03d} ms  execute <unnamed>: SELECT * FROM {stage.batch.tables['online']} WHERE id = $1",  # noqa: S608 - a line of a log, never run
             )
     return Planted("latency.slow_dependency", (f"dependency:{name}",))
 
