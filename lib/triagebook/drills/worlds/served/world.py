@@ -87,14 +87,12 @@ class Served:
         calm = run(plant, clock, neutral(plant, clock), weather)
         stage = Stage(plant, clock, neutral(plant, clock), calm, batch, namer, rng, weather)
         _ordinary_weeks(stage)
+        # Herrings first: sizes of faults are measured against what is there anyway.
+        for herring, when in zip(scenario.herring, apart, strict=True):
+            HERRINGS[herring.kind](stage, herring, when)
         answers = [
             FAULTS[f.cause](stage, f, m) for f, m in zip(scenario.fault, moments, strict=True)
         ]
-        symptom = stage.symptom
-        for herring, when in zip(scenario.herring, apart, strict=True):
-            HERRINGS[herring.kind](stage, herring, when)
-        if scenario.fault:
-            stage.symptom = symptom
         tries = run_batch(batch, clock, rng)
         host_load(stage, tries)
         state = run(plant, clock, stage.levers, weather)
