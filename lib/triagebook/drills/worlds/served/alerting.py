@@ -58,7 +58,7 @@ def make_alert(stage: Stage, state: State, style: Style, scenario: Scenario, at:
     elif kind is IncidentType.DRIFT:
         title = f"{stage.plant.model}: inputs differ from last week's"
     else:
-        title = f"{service}: something is wrong, customers complain"
+        title = f"{service}: please look, something is not as usual"
     fires = max(min(fires, clock.end - 60), clock.split + 60)
     labels |= {"alertname": title.split(" ", maxsplit=1)[0].strip(":"), "service": service}
     return Alert.model_validate(
@@ -91,12 +91,20 @@ def _crossing(stage: Stage, values: Array, at: float, bad_above: bool = True) ->
     return fires, abs(threshold), abs(float(smooth[first]))
 
 
+def _named(style: Style, key: str, entity: str) -> str:
+    """Return the metric a rule would name; where labels are missing, the entity is in it."""
+    name = style.name(key, {})
+    tail = ".p99" if key == "latency" and style.convention == "statsd" else ""
+    return f"{style.prefix}.{entity}.{name}{tail}" if style.convention == "statsd" else name
+
+
 def _latency(stage: Stage, state: State, style: Style, at: float) -> tuple[float, dict[str, object]]:  # fmt: skip
     values = state.units["api"].latency.quantile(0.99)
+    service = stage.plant.name("api")
     fires, threshold, value = _crossing(stage, values, at)
     scale = style.scale("latency")
     return fires, {
-        "metric": style.name("latency", {}), "threshold": float(f"{threshold * scale:.3g}"),
+        "metric": _named(style, "latency", service), "threshold": float(f"{threshold * scale:.3g}"),
         "value": float(f"{value * scale:.4g}"), "unit": style.unit_of("latency"),
     }  # fmt: skip
 
@@ -135,9 +143,9 @@ def _resource(stage: Stage, state: State, style: Style, at: float) -> tuple[floa
     where = {"host": name} if symptom.host is not None else {"target": name}
     if key in ("cpu", "host_cpu"):
         # What CPU is shown as differs too much for one rule's number.
-        return fires, f"{said} of {name} is high", {"metric": style.name(key, {})}, where
+        return fires, f"{said} of {name} is high", {"metric": _named(style, key, name)}, where
     scale = style.scale(key)
-    found: dict[str, object] = {"metric": style.name(key, {}), "threshold": float(f"{threshold * scale:.3g}"), "value": float(f"{value * scale:.4g}")}  # fmt: skip
+    found: dict[str, object] = {"metric": _named(style, key, name), "threshold": float(f"{threshold * scale:.3g}"), "value": float(f"{value * scale:.4g}")}  # fmt: skip
     return fires, f"{said} of {name} is {'high' if up else 'low'}", found, where
 
 

@@ -22,7 +22,11 @@ HISTORY_S = 21 * DAY_S
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a pipeline; `uses` names the systems it talks to, `host` is where it runs."""
+    """One task of a pipeline.
+
+    `uses` names the systems it talks to, `host` is where it runs, and `every_s` is how far apart its
+    runs are, at most six hours.
+    """
 
     pipeline: str
     step: str
@@ -36,6 +40,7 @@ class Task:
     retry_s: float
     memory: float
     mem_limit: float
+    every_s: float
 
     @property
     def path(self) -> str:
@@ -196,6 +201,7 @@ def make_batch(rng: np.random.Generator, namer: Namer, plant: Plant, anchor: flo
             uses=tuple(systems[u] for u in uses), retries=int(rng.integers(1, 4)),
             retry_s=float(rng.choice([60, 120, 300])), memory=memory,
             mem_limit=round(memory * float(rng.uniform(1.4, 1.9)) / 2.0**28) * 2.0**28,
+            every_s=every if step not in ("train", "deploy") else 6 * HOUR_S,
         )  # fmt: skip
 
     def chain(

@@ -71,6 +71,7 @@ def batch_elsewhere(stage: Stage, _herring: Herring, at: float) -> None:
 def slow_replica(stage: Stage, herring: Herring, _at: float) -> None:
     """Make one replica a bit slower all along: older hardware; nothing new."""
     pod = int(stage.rng.integers(stage.alive("api")))
+    stage.always_slow = pod
     usual = stage.now(stage.calm.units["api"].latency.mean_s)
     unit = stage.plant.units["api"]
     stage.levers.wait["api"][pod] *= 1 + 0.35 * herring.size * usual / unit.wait_s

@@ -22,7 +22,7 @@ def traffic_surge(stage: Stage, fault: Fault, at: float) -> Planted:
     def pull(levers: Levers, more: float) -> None:
         levers.load *= 1 + more * rise
 
-    stage.calibrate(pull, 0.3, 8.0, _goal(fault), _whole(fault, at))
+    stage.calibrate(pull, 0.3, 8.0, _goal(fault), _whole(fault, at), worst=0.98)
     return _at_the_service(stage, "latency.traffic_surge")
 
 
@@ -55,7 +55,7 @@ def slow_dependency(stage: Stage, fault: Fault, at: float) -> Planted:
                 when,
                 "INFO",
                 name,
-                f"LOG:  duration: {took}.{int(stage.rng.integers(999)):03d} ms  execute <unnamed>: SELECT * FROM profile WHERE id = $1",  # noqa: S608 - a line of a log, never run
+                f"LOG:  duration: {took}.{int(stage.rng.integers(999)):03d} ms  execute <unnamed>: SELECT * FROM {stage.batch.tables['online']} WHERE id = $1",  # noqa: S608 - a line of a log, never run
             )
     return Planted("latency.slow_dependency", (f"dependency:{name}",))
 
@@ -150,6 +150,8 @@ def bad_instance(stage: Stage, fault: Fault, at: float) -> Planted:
     """Slow one replica of the API; size 1 makes the mean over all 1.6 times what it was."""
     unit = stage.plant.units["api"]
     pod = int(stage.rng.integers(stage.alive("api")))
+    if pod == stage.always_slow:
+        pod = (pod + 1) % stage.alive("api")
     usual = stage.now(stage.calm.units["api"].latency.mean_s)
     rise = stage.clock.ramp(at, fault.ramp_h * 3600)
 

@@ -72,6 +72,10 @@ task_memory    | bytes | container_memory_working_set_bytes,process_resident_mem
 waiting        | count | airflow_executor_queued_tasks,{app}_queue_depth,jobs_queued | workflow.queue.depth,batch.queue.size | queue.depth,queued | QueueDepth
 pushed         | unix | push_time_seconds,{app}_last_success_timestamp_seconds | batch.last_success.time | last_success,pushed_at | LastSuccessTime
 """
+_LUXURY: Final = (
+    "inflight", "started", "load1", "swap", "gpu_temp", "gpu_util", "task_duration", "task_failures",
+    "task_rows", "waiting", "pushed",
+)  # fmt: skip
 _FAMILIES: Final = {
     "client": ("client_calls", "client_errors", "client_latency"),
     "limits": ("cpu_limit", "mem_limit"),
@@ -186,6 +190,10 @@ def draw_style(rng: np.random.Generator, app: str, word: str) -> Style:
         family = next((f for f, keys in _FAMILIES.items() if key in keys), key)
         index = drawn.setdefault(family, int(rng.integers(12)))
         chosen[key] = options[convention][index % len(options[convention])]
+    # Nobody measures everything.
+    for key in _LUXURY:
+        if rng.random() < 0.55:
+            chosen[key] = "-"
     # A workload and a task of a pipeline are measured by the same agent.
     for key, like in (
         ("tenant_cpu", "cpu"),

@@ -142,7 +142,7 @@ def make_plant(rng: np.random.Generator, namer: Namer, gpu: bool | None = None) 
 
     drawn = bool(rng.random() < 0.5)
     gpu = drawn if gpu is None else gpu
-    app_hosts = int(rng.integers(3, 6))
+    app_hosts = int(rng.integers(2, 5))
     gpu_hosts = int(rng.integers(2, 4)) if gpu else 0
     # cores, memory and disk follow from what is placed there, below
     frames = ["app"] * app_hosts + ["gpu"] * gpu_hosts + ["data", "batch", "batch"]

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from triagebook.drills.worlds.served.naming import Style
     from triagebook.drills.worlds.served.plant import Plant
 
-MOST_SAMPLES = 165_000  # aimed at; a few more come of scale-ups and new model versions
+MOST_SAMPLES = 185_000  # aimed at; a few more come of scale-ups and new model versions
 _EPOCH = 1_704_672_000  # Monday, 2024-01-08
 _LONGEST_H = 12.0
 _COARSE_S = 900.0
-_ALL_ALIKE = 1.28  # samples more, where nothing is scraped less often than the rest
+_ALL_ALIKE = 1.1  # samples more, where nothing is scraped less often than the rest
 
 
 def choose_clock(rng: np.random.Generator, plant: Plant, style: Style, scenario: Scenario, *,
@@ -55,16 +55,26 @@ def choose_clock(rng: np.random.Generator, plant: Plant, style: Style, scenario:
     ]
     usual = [pair for pair in pairs if pair[1] <= _COARSE_S] or pairs or [(lengths[0], 1800.0)]
     length, past = usual[int(rng.integers(len(usual)))]
-    if style.convention == "cloudwatch" or rng.random() < 0.2:
+    if style.convention == "cloudwatch" or rng.random() < 0.5:
         # Sums over a period can only be compared where the period stays the same.
         most = points / _ALL_ALIKE
-        same = [s for s in (60, 120, 300) if (current_h + 24 * length) * HOUR_S / s <= most]
-        if same or style.convention == "cloudwatch":
-            step = past = float(same[0] if same else 600)
+        alike = [
+            (span, float(s))
+            for span in lengths
+            for s in (30, 60, 120, 300)
+            if (current_h + 24 * span) * HOUR_S / s <= most
+        ]
+        if alike:
+            length, step = alike[int(rng.integers(len(alike)))]
+            past = step
+        elif style.convention == "cloudwatch":
+            length, step, past = lengths[0], 600.0, 600.0
     week = int(rng.integers(0, 110))
     day = 5 if weekend else int(rng.integers(0, 5))
-    # Most incidents come when most people are there.
-    hour = plant.peak_h + float(rng.uniform(-1.5, 4.0))
+    # Most incidents come when most people are there, and some at any hour.
+    hour = plant.peak_h + float(
+        rng.uniform(-1.5, 4.0) if rng.random() < 0.6 else rng.uniform(0, 24)
+    )
     end = _EPOCH + (week * 7 + day) * DAY_S + (hour % 24) * HOUR_S
     grid = max(past, step)
     return make_clock(float(np.round(end / grid) * grid), 24.0 * length, past, current_h, step)
@@ -74,7 +84,10 @@ def _series(plant: Plant, style: Style) -> float:
     """Return about how many series there will be, those scraped seldom counted less."""
     others = sum(len(u.pods) for r, u in plant.units.items() if r != "api")
     cards = sum(1 for host in plant.hosts if host.gpu_bytes)
-    count = 45 + 6.0 * others + 13.5 * plant.pods + 12.0 * len(plant.hosts) + 6 * cards
+    shown = sum(style.shows(key) for key in ("inflight", "started", "load1", "swap"))
+    jobs = sum(9 * style.shows(key) for key in ("task_duration", "task_failures", "task_rows"))
+    count = 50 + 6.0 * others + 11.5 * plant.pods + 9.5 * len(plant.hosts) + 5 * cards
+    count += shown * 0.5 * (plant.pods + len(plant.hosts)) + 0.4 * jobs
     if style.shape == "histogram":
         count += 36
     return count

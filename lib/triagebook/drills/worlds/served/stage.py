@@ -78,6 +78,8 @@ class Stage:
     ----------
     calm : State
         How it would run with nothing wrong: what sizes are measured against.
+    always_slow : int or None
+        The replica of the API that has always been slower.
     """
 
     plant: Plant
@@ -91,6 +93,7 @@ class Stage:
     changes: list[Change] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     symptom: Symptom = field(default_factory=Symptom)
+    always_slow: int | None = None
 
     def between(self, low: float, high: float) -> float:
         """Draw a number."""
@@ -161,7 +164,7 @@ class Stage:
         return max(self.pressure(role) for role in self.plant.units)
 
     def calibrate(self, pull: Callable[[Levers, float], None], low: float, high: float, goal: float,
-                  since: float, role: str = "api", worst: float = 0.9) -> float:  # fmt: skip
+                  since: float, role: str = "api", worst: float = 0.95) -> float:  # fmt: skip
         """Pull a lever just so far that a service's mean latency grows to `goal` times what it was.
 
         Queues make some systems break where others hardly notice; a size has to mean the same in

@@ -213,7 +213,7 @@ class Telemetry:
         stolen = np.clip(levers.stolen[number] + 0.002 * self._rng.random(clock.size), 0, 0.95)
         if self._style.convention == "prometheus":
             idle = np.clip(1 - busy - stolen, 0, 1)
-            for mode, share in (("user", busy * 0.85), ("system", busy * 0.15), ("idle", idle), ("steal", stolen)):  # fmt: skip
+            for mode, share in (("user", busy), ("idle", idle), ("steal", stolen)):  # fmt: skip
                 self.counter_exact("host_cpu", entity, share * host.cores, {**labels, "mode": mode})
         else:
             self.gauge("host_cpu", entity, busy, labels)

@@ -21,7 +21,7 @@ jasper juniper kelp kestrel kingfisher lagoon lantern larch lark lava lichen lil
 magnet magpie mallard mango maple marble marlin marten meadow merlin mica mistral monsoon moose
 moraine moss mulberry muskox mustang narwhal nectar nettle nickel nimbus nutmeg oasis obsidian ocelot
 olive onyx opal orchid oriole osprey otter paddle papaya pebble pelican peony pepper petrel pewter
-pine plover plum poplar poppy prairie prism puffin pumice python quail quarry quartz quill quince
+pine plover plum poplar poppy prairie prism puffin pumice quail quarry quartz quill quince
 rampart raven reed ridge robin rowan rubicon russet saffron sable sage salmon sandpiper sapphire
 savanna sepia sequoia serval shale sierra silver skylark slate sorrel sparrow spruce starling stork
 sumac swallow sycamore tamarind tangerine teal tern thicket thistle thrush tidal timber topaz toucan

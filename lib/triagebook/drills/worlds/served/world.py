@@ -13,6 +13,7 @@ from triagebook.drills.scenario import Planted, Play, Truth
 from triagebook.drills.worlds.served import alerting, latency, logs, pipeline, resources
 from triagebook.drills.worlds.served.batch import HISTORY_S, make_batch, run_batch
 from triagebook.drills.worlds.served.clock import HOUR_S, moment
+from triagebook.drills.worlds.served.dress import dress
 from triagebook.drills.worlds.served.evidence import service_of, topology_of
 from triagebook.drills.worlds.served.herrings import HERRINGS, NEEDS_DAYS, NEEDS_WEEK, ON_BATCH
 from triagebook.drills.worlds.served.jobs import emit_jobs, host_load
@@ -86,14 +87,12 @@ class Served:
         calm = run(plant, clock, neutral(plant, clock), weather)
         stage = Stage(plant, clock, neutral(plant, clock), calm, batch, namer, rng, weather)
         _ordinary_weeks(stage)
+        # Herrings first: sizes of faults are measured against what is there anyway.
+        for herring, when in zip(scenario.herring, apart, strict=True):
+            HERRINGS[herring.kind](stage, herring, when)
         answers = [
             FAULTS[f.cause](stage, f, m) for f, m in zip(scenario.fault, moments, strict=True)
         ]
-        symptom = stage.symptom
-        for herring, when in zip(scenario.herring, apart, strict=True):
-            HERRINGS[herring.kind](stage, herring, when)
-        if scenario.fault:
-            stage.symptom = symptom
         tries = run_batch(batch, clock, rng)
         host_load(stage, tries)
         state = run(plant, clock, stage.levers, weather)
@@ -102,7 +101,7 @@ class Served:
             plant, clock, stage.levers, state, style, renderer, rng, where=stage.chance(0.7)
         ).emit()
         emit_jobs(stage, tries, style, renderer)
-        lines = [*stage.lines, *logs.chatter(stage, state, tries)]
+        lines = dress(stage, [*stage.lines, *logs.chatter(stage, state, tries)])
         truth = _truth(scenario, answers, moments, tries, clock)
         at = min([*moments, *apart], default=clock.end - 2 * HOUR_S)
         at = truth.onset.timestamp() if truth.onset is not None else at
@@ -184,7 +183,10 @@ def _truth(scenario: Scenario, answers: Sequence[Planted], moments: Sequence[flo
     fault, at, step_s = scenario.fault[first], moments[first], clock.step_s
     if fault.cause in pipeline.FAULTS:
         starts = [t.start for t in tries if t.hit and t.start is not None and t.start >= at]
-        at, step_s = min(starts, default=at), 3600.0
+        hit = [
+            t for t in tries if t.hit and t.start is not None and t.start == min(starts, default=0)
+        ]
+        at, step_s = min(starts, default=at), hit[0].task.every_s if hit else 3600.0
     # What has grown for weeks has no moment to name.
     onset = None if fault.cause == "resources.demand_growth" else moment(at)
     return Truth(kept, onset, step_s, inconclusive=scenario.decisive)
