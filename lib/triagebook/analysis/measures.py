@@ -9,99 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from triagebook.analysis.metric_words import words_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-
-_SAME = {
-    "mem": "memory",
-    "rss": "memory",
-    "heap": "memory",
-    "oom": "oom",
-    "fs": "disk",
-    "filesystem": "disk",
-    "volume": "disk",
-    "pvc": "disk",
-    "storage": "disk",
-    "fds": "fd",
-    "gpus": "gpu",
-    "dcgm": "gpu",
-    "nvidia": "gpu",
-    "cuda": "gpu",
-    "nvml": "gpu",
-    "errors": "error",
-    "err": "error",
-    "errs": "error",
-    "failures": "error",
-    "failure": "error",
-    "failed": "error",
-    "fail": "error",
-    "fails": "error",
-    "exceptions": "error",
-    "exception": "error",
-    "faults": "fault",
-    "hits": "hit",
-    "hitrate": "hitratio",
-    "misses": "miss",
-    "missed": "miss",
-    "requests": "request",
-    "req": "request",
-    "reqs": "request",
-    "rpc": "request",
-    "rq": "request",
-    "calls": "call",
-    "invocations": "call",
-    "queries": "request",
-    "threads": "thread",
-    "connections": "connection",
-    "conns": "connection",
-    "conn": "connection",
-    "sockets": "socket",
-    "handles": "handle",
-    "restarts": "restart",
-    "replicas": "replica",
-    "pods": "replica",
-    "limits": "limit",
-    "max": "max",
-    "quota": "limit",
-    "maximum": "max",
-    "capacity": "limit",
-    "avail": "available",
-    "percent": "share",
-    "percentage": "share",
-    "pct": "share",
-    "ratio": "share",
-    "fraction": "share",
-    "utilization": "share",
-    "utilisation": "share",
-    "util": "share",
-    "throttled": "throttle",
-    "throttling": "throttle",
-    "throttles": "throttle",
-    "stalled": "stall",
-    "waiting": "wait",
-    "stolen": "steal",
-    "evictions": "eviction",
-    "evicted": "eviction",
-    "periods": "period",
-    "batches": "batch",
-    "tasks": "task",
-    "jobs": "job",
-    "durations": "duration",
-    "rows": "row",
-    "records": "row",
-    "collections": "collection",
-    "pauses": "pause",
-    "predictions": "prediction",
-    "timeouts": "timeout",
-    "retries": "retry",
-    "bytes": "bytes",
-    "tokens": "token",
-    "cores": "cpu",
-    "vcpu": "cpu",
-    "processor": "cpu",
-}
 
 _TIME_UNITS = frozenset(
     {
@@ -166,12 +77,6 @@ _DURATION = frozenset(
     }
 )
 _SIZE = frozenset({"size", "bytes", "length", "token", "kb", "kib"})
-
-
-def words_of(name: str) -> list[str]:
-    """Cut a name into lower-case words, with spelling variants brought together."""
-    cut = [word.lower() for word in _WORD.findall(name)]
-    return [_SAME.get(word, word) for word in cut]
 
 
 def measure_of(

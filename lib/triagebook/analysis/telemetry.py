@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from triagebook.analysis.measures import measure_of, words_of
+from triagebook.analysis.measures import measure_of
+from triagebook.analysis.metric_words import words_of
 from triagebook.analysis.shift import Shift, shift
 
 if TYPE_CHECKING:

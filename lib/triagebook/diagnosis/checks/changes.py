@@ -9,8 +9,8 @@ import pandas as pd
 
 from triagebook.core.words import clock, count, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
-from triagebook.diagnosis.checks.pipeline import failure
 from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.first_failure import failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -295,7 +295,7 @@ def instances(ctx: Context) -> Iterable[Answer]:
     groups: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], list[Reading]] = defaultdict(
         list
     )
-    felt = ("latency", "inference_time")
+    felt: tuple[str, ...] = ("latency", "inference_time")
     if not any(r.instance for r in scene.of(*felt)):
         felt = ("errors",)
     for reading in scene.of(*felt):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,44 +15,23 @@ from triagebook.core.words import clock, count, several, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.catalogue import cause as cause_of
 from triagebook.diagnosis.checks.hosts import setting_of
+from triagebook.diagnosis.first_failure import (
+    FAILED,
+    FOLLOWED,
+    NEVER,
+    OK,
+    Failure,
+    failure,
+    final_tries,
+    state_of,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from triagebook.core.models import Change, TaskRun
     from triagebook.diagnosis.context import Context
-
-_FAILED = frozenset(
-    {
-        "failed",
-        "failure",
-        "error",
-        "errored",
-        "crashed",
-        "killed",
-        "timedout",
-        "timed_out",
-        "timeout",
-        "oomkilled",
-        "aborted",
-        "up_for_retry",
-    }
-)
-_FOLLOWED = frozenset({"upstream_failed", "skipped", "blocked", "cancelled", "canceled", "removed"})
-_OK = frozenset({"success", "succeeded", "completed", "done", "ok", "finished"})
-_NEVER = frozenset(
-    {
-        "queued",
-        "scheduled",
-        "waiting",
-        "pending",
-        "none",
-        "no_status",
-        "deferred",
-        "up_for_reschedule",
-        "sensing",
-    }
-)
 
 TASK_CAUSES = (
     "pipeline.code_error",
@@ -69,178 +47,6 @@ TASK_CAUSES = (
 )
 CHANGE_S = 48 * 3_600.0
 """A deploy this long before a task's first failure may have caused it: tasks run once a day."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The first failure in the order of the graph, with all it says."""
-
-    run: TaskRun
-    text: str
-    failed: int
-    followers: tuple[str, ...]
-    since: pd.Timestamp | None
-    from_logs: bool
-
-
-def _state(run: TaskRun) -> str:
-    return (run.state or "").lower()
-
-
-def _when(run: TaskRun) -> pd.Timestamp | None:
-    when = run.end or run.start
-    return pd.Timestamp(when) if when is not None else None
-
-
-def _final(runs: Sequence[TaskRun]) -> list[TaskRun]:
-    """Keep the last try of each task of each run: a retry that succeeded is no failure."""
-    last: dict[tuple[str, str | None, str], TaskRun] = {}
-    loose = []
-    for run in runs:
-        if run.run is None:
-            loose.append(run)
-            continue
-        key = (run.pipeline, run.run, run.task)
-        known = last.get(key)
-        if known is None or (run.try_ or 0, str(run.start or "")) >= (
-            known.try_ or 0,
-            str(known.start or ""),
-        ):
-            last[key] = run
-    return loose + list(last.values())
-
-
-def failure(ctx: Context) -> Failure | None:
-    """Find the first failure of the current window; None where tasks fail no more than before."""
-    if "failure" in ctx.results:
-        known: Failure | None = ctx.results["failure"]
-        return known
-    found = _find_failure(ctx)
-    ctx.results["failure"] = found
-    return found
-
-
-def _find_failure(ctx: Context) -> Failure | None:
-    start, end = ctx.bundle.windows.current
-    runs = _final(ctx.bundle.pipeline or [])
-    recent = [r for r in runs if start <= (r.end or r.start or end) <= end]
-    earlier = [r for r in runs if (r.end or r.start or end) < start]
-    by_task: dict[tuple[str, str], list[TaskRun]] = defaultdict(list)
-    for run in earlier:
-        by_task[run.pipeline, run.task].append(run)
-    failed = []
-    for run in recent:
-        if _state(run) not in _FAILED:
-            continue
-        past = by_task[run.pipeline, run.task]
-        rate = sum(_state(r) in _FAILED for r in past) / max(len(past), 1)
-        mine = [r for r in recent if (r.pipeline, r.task) == (run.pipeline, run.task)]
-        now = sum(_state(r) in _FAILED for r in mine) / len(mine)
-        # What failed now and then before, and runs again since, is its nature.
-        newest = max(mine, key=lambda r: str(r.end or r.start or ""))
-        often = len(mine) >= 4 or _state(newest) in _OK
-        if rate > 0 and now <= 1.5 * rate and often:
-            continue
-        failed.append(run)
-    failed += _now_and_then(ctx, recent, failed, by_task)
-    if not failed:
-        return None
-    names = {r.task for r in failed}
-    heads = [r for r in failed if not (ctx.upstream_of({r.task}) - {r.task}) & names] or failed
-    # The newest state decides: what failed once and has succeeded since is over.
-    broken = [r for r in heads if not _healed(r, recent)] or heads
-    first = min(broken, key=lambda r: (r.end or r.start or end, r.task))
-    text, from_logs = _text_of(ctx, first)
-    followers = sorted(
-        {
-            r.task
-            for r in recent
-            if _state(r) in _FOLLOWED | _FAILED
-            and r.task != first.task
-            and first.task in ctx.upstream_of({r.task})
-        }
-    )
-    return Failure(first, text, len(failed), tuple(followers), _when(first), from_logs)
-
-
-def _now_and_then(
-    ctx: Context,
-    recent: Sequence[TaskRun],
-    failed: Sequence[TaskRun],
-    by_task: dict[tuple[str, str], list[TaskRun]],
-) -> list[TaskRun]:
-    """List tries that failed in half of a task's newest runs or more, though a retry saved them; rare before."""
-    start, end = ctx.bundle.windows.current
-    known = {(r.pipeline, r.task) for r in failed}
-    tries: dict[tuple[str, str], list[TaskRun]] = defaultdict(list)
-    before: dict[tuple[str, str], set[str | None]] = defaultdict(set)
-    for run in ctx.bundle.pipeline or []:
-        if _state(run) not in _FAILED:
-            continue
-        at = run.end or run.start or end
-        key = (run.pipeline, run.task)
-        if start <= at <= end:
-            tries[key].append(run)
-        elif at < start:
-            before[key].add(run.run)
-    out = []
-    for key, bad in tries.items():
-        runs = {r.run for r in bad}
-        all_runs = {r.run for r in recent if (r.pipeline, r.task) == key}
-        rate = len(before[key]) / max(len(by_task[key]), 1)
-        if key not in known and len(runs) >= 2 and len(runs) >= 0.5 * len(all_runs) and rate < 0.1:
-            out += bad
-    return out
-
-
-def _healed(run: TaskRun, recent: Sequence[TaskRun]) -> bool:
-    later = [
-        r for r in recent if (r.pipeline, r.task) == (run.pipeline, run.task) and _state(r) in _OK
-    ]
-    mine = run.end or run.start
-    return any(mine is not None and r.end is not None and r.end > mine for r in later)
-
-
-def _text_of(ctx: Context, run: TaskRun) -> tuple[str, bool]:
-    """Put together what a failed task said: its error, then its own error lines in the logs."""
-    error = run.error or ""
-    lines = _log_of(ctx, run)
-    if error and trouble_of(error) not in (None, "pipeline.code_error"):
-        return error + ("\n" + lines if lines else ""), bool(lines)
-    return (lines + "\n" + error if lines else error), bool(lines)
-
-
-def _log_of(ctx: Context, run: TaskRun) -> str:
-    """Return what a failed task logged as errors, or its last lines, from the log window or by its name."""
-    logs = ctx.bundle.logs
-    if logs is None or logs.empty:
-        return ""
-    low, high = run.log or (run.start, run.end)
-    near = logs
-    if low is not None and high is not None:
-        near = near[
-            (near["ts"] >= low - pd.Timedelta("60s")) & (near["ts"] <= high + pd.Timedelta("120s"))
-        ]
-    elif low is not None:
-        near = near[near["ts"] >= low]
-    source = near["source"].astype(str)
-    mine = near[
-        source.str.contains(run.task, regex=False)
-        | near["attributes"].astype(str).str.contains(run.task, regex=False)
-    ]
-    named = (
-        mine
-        if not mine.empty
-        else near[near["message"].astype(str).str.contains(run.task, regex=False)]
-    )
-    bad = named[
-        named["severity"]
-        .astype(str)
-        .str.upper()
-        .isin(["ERROR", "FATAL", "CRITICAL", "WARN", "WARNING"])
-    ]
-    chosen = bad if not bad.empty else named.tail(8)
-    return "\n".join(chosen["message"].astype(str).head(30))
 
 
 def _version_of(ctx: Context, text: str, changes: Sequence[Change]) -> tuple[str, str]:
@@ -368,7 +174,7 @@ def tasks(ctx: Context) -> Iterable[Answer]:
     recent = [r for r in ctx.bundle.pipeline if start <= (r.end or r.start or end) <= end]
     first = failure(ctx)
     if first is None:
-        failed = sum(_state(r) in _FAILED for r in recent)
+        failed = sum(state_of(r) in FAILED for r in recent)
         yield Answer(
             locus=service,
             verdict="ok",
@@ -544,13 +350,13 @@ def _slowest(ctx: Context, runs: Sequence[TaskRun]) -> tuple[float, TaskRun, flo
     for run in runs:
         if run.start is None:
             continue
-        if run.end is not None and _state(run) in _OK | _FAILED:
+        if run.end is not None and state_of(run) in OK | FAILED:
             took[run.pipeline, run.task].append((run, (run.end - run.start).total_seconds()))
-        elif run.end is None and _state(run) in ("running", "started", "in_progress"):
+        elif run.end is None and state_of(run) in ("running", "started", "in_progress"):
             took[run.pipeline, run.task].append((run, (end - run.start).total_seconds()))
     found: list[tuple[float, TaskRun, float, float]] = []
     for items in took.values():
-        old = [s for r, s in items if r.start and r.start < start and _state(r) in _OK]
+        old = [s for r, s in items if r.start and r.start < start and state_of(r) in OK]
         new = [
             (s, r)
             for r, s in items
@@ -579,23 +385,25 @@ def _waiting(ctx: Context) -> Iterable[Answer]:
         return
     start, end = ctx.bundle.windows.current
     recent = [
-        r for r in _final(ctx.bundle.pipeline or []) if start <= (r.end or r.start or end) <= end
+        r
+        for r in final_tries(ctx.bundle.pipeline or [])
+        if start <= (r.end or r.start or end) <= end
     ]
     stuck = [
         r
         for r in recent
-        if (r.start is None or _state(r) in _NEVER) and _state(r) not in _OK | _FOLLOWED
+        if (r.start is None or state_of(r) in NEVER) and state_of(r) not in OK | FOLLOWED
     ]
     names = {r.task for r in stuck}
     heads = [r for r in stuck if not (ctx.upstream_of({r.task}) - {r.task}) & names]
     running = {
         r.task
         for r in recent
-        if r.end is None and _state(r) in ("running", "started", "in_progress")
+        if r.end is None and state_of(r) in ("running", "started", "in_progress")
     }
     heads = [r for r in heads if not ctx.upstream_of({r.task}) & running]
     for run in heads[:1]:
-        text, from_logs = _text_of(ctx, run)
+        text, from_logs = text_of(ctx, run)
         table = _table(ctx, "pipeline.input_missing", text, run.task)
         yield Answer(
             locus=f"table:{table}",

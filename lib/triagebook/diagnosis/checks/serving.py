@@ -6,28 +6,17 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from triagebook.analysis.logs import SERVING_TROUBLES
-from triagebook.core.models import IncidentType
 from triagebook.core.words import several, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.latency import bad, calm, unseen
-from triagebook.diagnosis.context import moment
 from triagebook.diagnosis.scene import said
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterable
 
     from triagebook.analysis.telemetry import Reading
-    from triagebook.core.models import Change
     from triagebook.diagnosis.context import Context
-    from triagebook.diagnosis.scene import Scene
-
-
-COLD_S = 2_700.0
-"""Cold caches and unloaded models are warm again after so long at most."""
 
 
 @check(
@@ -216,118 +205,6 @@ def throttling(ctx: Context) -> Iterable[Answer]:
 
 
 @check(
-    "latency.model_time",
-    "Does the model itself take longer?",
-    finds=("latency.heavier_model",),
-    opposes=("latency.heavier_model",),
-)
-def model_time(ctx: Context) -> Iterable[Answer]:
-    """Look for inference time that stepped up at a model change while requests came as usual."""
-    scene = ctx.scene
-    if not scene.readings and ctx.bundle.alert.incident_type is IncidentType.LATENCY:
-        yield from _unseen_model(ctx)
-        return
-    slower = scene.rose("inference_time", factor=1.15)
-    moved = slower[0].shift if slower else None
-    changes = _model_changes(ctx, moved.start if moved is not None else scene.since)
-    seen = scene.of("inference_time")
-    model = ctx.bundle.service.model
-    if not slower and not (changes and scene.slow):
-        if not seen:
-            yield unseen(ctx, "The model's own time")
-        else:
-            yield calm(
-                ctx,
-                "The model takes as long as usual",
-                (Signal("latency.heavier_model", "*", -3.5),),
-            )
-        return
-    reading = slower[0] if slower else scene.slow
-    if reading is None:
-        return
-    if not changes:
-        yield bad(
-            ctx,
-            reading,
-            f"{said(reading)}; no model change is known",
-            scene.service_locus(reading),
-            (Signal("latency.heavier_model", "*", -1.0),),
-        )
-        return
-    change = changes[0]
-    name = _model_name(ctx, change.what)
-    version = change.to or (model.version if model else None) or "unknown"
-    locus = f"model:{name}/{version}"
-    weight = (3.2 if slower else 1.2 if not seen else -1.0) + scene.order(reading)
-    yield bad(
-        ctx,
-        reading,
-        f"{said(reading)}; {change.what}{f' {change.from_} → {change.to}' if change.to else ''} just before",
-        locus,
-        (
-            Signal(
-                "latency.heavier_model",
-                locus,
-                weight,
-                headline=f"Model {name} {version} takes longer than the one before.",
-                mechanism="Inference time stepped up at the model change.",
-            ),
-            *((Signal("latency.slow_dependency", "*", -1.0),) if slower else ()),
-        ),
-    )
-
-
-def _unseen_model(ctx: Context) -> Iterable[Answer]:
-    """Guess, where no metric was had, at a model that changed shortly before the alert."""
-    when = ctx.bundle.alert.starts_at or ctx.bundle.windows.current[1]
-    changes = _model_changes(ctx, pd.Timestamp(when).value)
-    if not changes:
-        yield unseen(ctx, "The model's own time")
-        return
-    change = changes[0]
-    model = ctx.bundle.service.model
-    version = change.to or (model.version if model else None) or "unknown"
-    locus = f"model:{_model_name(ctx, change.what)}/{version}"
-    yield Answer(
-        locus=locus,
-        verdict="bad",
-        since=change.ts,
-        evidence=ctx.cite("changes"),
-        statement=f"{change.what} {change.from_ or ''} → {version} shortly before the alert; no metric was had",
-        signals=(
-            Signal(
-                "latency.heavier_model",
-                locus,
-                1.0,
-                headline=f"Model version {version} came shortly before; whether it is slower was not seen.",
-                mechanism="A guess from the order of time alone.",
-            ),
-        ),
-    )
-
-
-def _model_changes(ctx: Context, when: int | None) -> list[Change]:
-    """List changes of a model before a moment: of that kind, or that name the model or say so."""
-    scene = ctx.scene
-    found = scene.near(("model",), when)
-    model = ctx.bundle.service.model
-    words = {"model", (model.name if model and model.name else "model").lower()}
-    return found or [
-        c
-        for c in scene.near(("deploy", "flag", "config"), when)
-        if any(w in c.what.lower() for w in words)
-    ]
-
-
-def _model_name(ctx: Context, what: str) -> str:
-    model = ctx.bundle.service.model
-    if model and model.name:
-        return model.name
-    words = [w.strip(",.:") for w in what.split() if "model" not in w.lower()]
-    return words[0] if words else "model"
-
-
-@check(
     "latency.memory",
     "Does memory slow it down: garbage collection, swapping, stalls?",
     finds=("latency.memory_pressure",),
@@ -383,119 +260,3 @@ def memory(ctx: Context) -> Iterable[Answer]:
             Signal("none", "*", -0.8),
         ),
     )
-
-
-@check(
-    "latency.starts",
-    "Did instances start just before?",
-    finds=("latency.cold_start",),
-    opposes=("latency.cold_start",),
-)
-def starts(ctx: Context) -> Iterable[Answer]:
-    """Look for restarts, new instances and start messages at the symptom's beginning."""
-    scene = ctx.scene
-    when = scene.since
-    seen = scene.of("restarts", "uptime", "cold_starts", "replicas")
-    fresh = _fresh(ctx)
-    said_so = _start_lines(ctx)
-    if not seen and not fresh and not said_so:
-        yield unseen(ctx, "Restarts and starts of instances")
-        return
-    slow = scene.slow_nodes
-    fresh = [r for r in fresh if (r.component or scene.name) in slow]
-    if when is None or not (fresh or (said_so and slow & {scene.entry, scene.name})):
-        yield calm(
-            ctx, "Nothing that is slow has just started", (Signal("latency.cold_start", "*", -2.5),)
-        )
-        return
-    moved = scene.slow.shift if scene.slow is not None else None
-    lasted_s = (moved.end - moved.start) / 1e9 if moved is not None else 0.0
-    short = lasted_s <= COLD_S
-    locus = f"service:{(fresh[0].component if fresh else None) or scene.name}"
-    names = several(sorted({str(r.instance or r.component or scene.name) for r in fresh})[:4])
-    weight = (2.6 if fresh else 1.2) + (0.5 if said_so else 0.0) + (0.6 if short else -1.8)
-    reading = fresh[0] if fresh else scene.slow
-    if reading is None:
-        return
-    yield Answer(
-        locus=locus,
-        verdict="bad",
-        since=moment(when),
-        evidence=[*ctx.cite("metrics"), *(ctx.cite("logs") if said_so else [])],
-        statement=(f"Started just before: {names}" if fresh else f"Start message: {said_so[:140]}")
-        + ("; the latency came back" if short and moved and not moved.going_on else ""),
-        value=len(fresh),
-        unit="instances",
-        signals=(
-            Signal(
-                "latency.cold_start",
-                locus,
-                weight,
-                headline="Instances have just started; their first requests are slow.",
-                mechanism="Caches are empty, models load, code compiles: the first requests wait.",
-            ),
-        ),
-    )
-
-
-def _fresh(ctx: Context) -> list[Reading]:
-    """List readings that show a start from 30 minutes before the symptom to just after."""
-    scene = ctx.scene
-    when = scene.since
-    if when is None:
-        return []
-    low, high = when - int(1_800e9), when + int(300e9)
-    found = []
-    for reading in scene.of("restarts", "uptime", "cold_starts", "replicas"):
-        part = reading.series.within(low, high)
-        if len(part.values) < 2:
-            continue
-        steps = np.diff(part.values)
-        if reading.measure == "uptime":
-            # A start time jumps up at a start, the time since then falls to nothing.
-            is_age = "age" in reading.series.name or "uptime" in reading.series.name.lower()
-            hit = (steps < -0.5 * np.abs(part.values[:-1])).any() if is_age else (steps > 1).any()
-        elif reading.measure in ("restarts", "cold_starts"):
-            old = reading.series.within(0, low)
-            usual = np.quantile(old.values, 0.99) if len(old.values) else 0.0
-            hit = part.values.max() > usual
-        else:
-            hit = (steps > 0).any()
-        if hit:
-            found.append(reading)
-    return found + _new_instances(scene, low, high)
-
-
-def _new_instances(scene: Scene, low: int, high: int) -> list[Reading]:
-    """Instances whose first sample lies just before the symptom."""
-    first: dict[str, tuple[int, Reading]] = {}
-    start = _window_start(scene)
-    for reading in scene.readings:
-        if reading.instance and len(reading.series.times):
-            begin = int(reading.series.times[0])
-            if reading.instance not in first or begin < first[reading.instance][0]:
-                first[reading.instance] = (begin, reading)
-    return [r for begin, r in first.values() if low <= begin <= high and begin > start]
-
-
-def _window_start(scene: Scene) -> int:
-    return int(scene.ctx.bundle.windows.reference[0].timestamp() * 1e9)
-
-
-def _start_lines(ctx: Context) -> str:
-    logs, when = ctx.bundle.logs, ctx.scene.since
-    if logs is None or logs.empty or when is None:
-        return ""
-    pattern = dict(SERVING_TROUBLES)["latency.cold_start"]
-    low, high = moment(when - int(1_800e9)), moment(when + int(600e9))
-    close = logs[(logs["ts"] >= low) & (logs["ts"] <= high)]
-    hits = close[_matching(close, pattern)]
-    before = logs[logs["ts"] < low]
-    usual = _matching(before, pattern).mean() if len(before) else 0.0
-    if len(hits) and len(hits) / max(len(close), 1) > 3 * usual:
-        return str(hits["message"].iloc[0])
-    return ""
-
-
-def _matching(lines: pd.DataFrame, pattern: re.Pattern[str]) -> pd.Series:
-    return lines["message"].astype(str).map(lambda text: bool(pattern.search(text)))
