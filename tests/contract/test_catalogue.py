@@ -69,7 +69,7 @@ def test_a_check_without_a_subject_is_refused():
 def test_every_incident_type_has_a_spec(kind):
     spec = spec_for(kind)
     assert spec.checks
-    assert spec is TYPES.get("drift" if kind is IncidentType.DRIFT else "generic")
+    assert spec is TYPES.get("generic" if kind is IncidentType.UNKNOWN else str(kind))
     with pytest.raises(StopIteration):
         spec.section("no such section")
     assert spec.cell_of("no.such_check") is None

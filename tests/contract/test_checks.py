@@ -94,6 +94,18 @@ def test_a_check_is_asked_somewhere_and_names_known_causes(check):
     assert any(check.id in spec.checks for spec in TYPES)
 
 
+@pytest.mark.parametrize("cause_id", sorted(set(CAUSES) - {"none"}))
+def test_every_cause_can_be_found_and_spoken_against(cause_id):
+    assert [c.id for c in CHECKS if cause_id in c.finds]
+    assert [c.id for c in CHECKS if cause_id in c.opposes]
+
+
+@pytest.mark.parametrize("spec", list(TYPES), ids=lambda s: s.title)
+def test_every_type_asks_every_check(spec):
+    # A drift alert may end in a leak, a latency alert in a failed task.
+    assert set(spec.checks) == set(CHECKS.names())
+
+
 @pytest.mark.parametrize("spec", list(TYPES), ids=lambda s: s.title)
 def test_a_spec_names_checks_and_charts_that_exist(spec):
     assert set(spec.checks) <= set(CHECKS.names())

@@ -16,6 +16,8 @@ from tests.unit.diagnosis.serving_world import (
     make,
     slower,
 )
+from triagebook.diagnosis.answer import CHECKS
+from triagebook.diagnosis.context import Context
 from triagebook.diagnosis.diagnose import diagnose
 
 
@@ -227,3 +229,17 @@ def test_what_only_looks_alarming_is_healthy(calm, seed, tmp_path):
     calm(world)
     found, _ = diagnose(world.bundle(tmp_path / "b"))
     assert found.verdict == "healthy", found.hypotheses[:2]
+
+
+@pytest.mark.parametrize("cause", FAULTS)
+def test_a_check_says_only_what_it_declares(cause, tmp_path):
+    world = make(5)
+    FAULTS[cause](world)
+    ctx = Context(world.bundle(tmp_path / "b"))
+    for check in CHECKS:
+        for answer in check.run(ctx):
+            for signal in answer.signals:
+                if signal.headline and signal.weight > 0:
+                    assert signal.cause in check.finds, check.id
+                elif signal.weight < 0:
+                    assert signal.cause in (*check.opposes, *check.finds), (check.id, signal.cause)

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     "model.base_rate",
     "Did the base rate change, and did the scores follow?",
     finds=("drift.label_shift",),
-    opposes=("drift.label_shift", "model.concept_drift", "drift.feature_shift"),
+    opposes=(
+        "model.bad_version",
+        "model.label_fault",
+        "none",
+        "drift.label_shift",
+        "model.concept_drift",
+        "drift.feature_shift",
+    ),
 )
 def base_rate(ctx: Context) -> Iterable[Answer]:
     """Hold the share of positive labels against that of other days, and against what scores say."""

@@ -167,7 +167,12 @@ def _since(view: View, column: Column | None, breach: Breach, rows: int) -> pd.T
     "data.corrupted_values",
     "Are values out of range or of another form?",
     finds=("data.corrupted_values",),
-    opposes=("drift.feature_shift",),
+    opposes=(
+        "drift.harmless",
+        "drift.seasonal",
+        "none",
+        "drift.feature_shift",
+    ),
 )
 def broken(ctx: Context) -> Iterable[Answer]:
     """Look for cells that break what the reference's cells keep to."""

@@ -60,7 +60,17 @@ def node_of(change: Change, nodes: set[str]) -> str | None:
     "changes.before_onset",
     "What was changed just before, and does it lie upstream?",
     finds=(),
-    opposes=("drift.seasonal", "drift.feature_shift"),
+    opposes=(
+        "data.category_recode",
+        "data.column_swap",
+        "data.corrupted_values",
+        "data.default_fill",
+        "data.missing_values",
+        "data.timezone_shift",
+        "data.unit_change",
+        "drift.seasonal",
+        "drift.feature_shift",
+    ),
 )
 def before_onset(ctx: Context) -> Iterable[Answer]:
     """Hold each change against the onset and the graph."""
@@ -167,7 +177,17 @@ _COLUMN_FAULTS = (
 @check(
     "changes.abrupt",
     "Did it start at one moment, as a fault does, or drift?",
-    opposes=("drift.seasonal", "drift.feature_shift"),
+    opposes=(
+        "data.category_recode",
+        "data.column_swap",
+        "data.corrupted_values",
+        "data.default_fill",
+        "data.missing_values",
+        "data.timezone_shift",
+        "data.unit_change",
+        "drift.seasonal",
+        "drift.feature_shift",
+    ),
 )
 def abrupt(ctx: Context) -> Iterable[Answer]:
     """Hold the onset's interval against the window: a step speaks for a fault, a ramp against."""

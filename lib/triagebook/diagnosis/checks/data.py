@@ -76,7 +76,13 @@ def fine(ctx: Context, statement: str, *signals: Signal) -> Answer:
     "data.missing_values",
     "Are values missing?",
     finds=("data.missing_values",),
-    opposes=("drift.feature_shift", "data.missing_values"),
+    opposes=(
+        "drift.harmless",
+        "drift.seasonal",
+        "none",
+        "drift.feature_shift",
+        "data.missing_values",
+    ),
 )
 def missing_values(ctx: Context) -> Iterable[Answer]:
     """Compare the share of nulls with the same hours of the reference."""
@@ -143,7 +149,12 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
     "data.default_fill",
     "Does one value take an unnatural share?",
     finds=("data.default_fill",),
-    opposes=("drift.feature_shift",),
+    opposes=(
+        "drift.harmless",
+        "drift.seasonal",
+        "none",
+        "drift.feature_shift",
+    ),
 )
 def filled(ctx: Context) -> Iterable[Answer]:
     """Find a constant or sentinel whose share rose threefold."""
@@ -198,7 +209,13 @@ def _comes_with_order(ctx: Context, column: Column, fill: Fill) -> bool:
     "data.category_recode",
     "Were categories renamed?",
     finds=("data.category_recode",),
-    opposes=("drift.feature_shift", "drift.population_shift"),
+    opposes=(
+        "drift.harmless",
+        "drift.seasonal",
+        "none",
+        "drift.feature_shift",
+        "drift.population_shift",
+    ),
 )
 def recoded(ctx: Context) -> Iterable[Answer]:
     """Look for labels replaced one for one."""
@@ -239,7 +256,12 @@ def recoded(ctx: Context) -> Iterable[Answer]:
     "data.column_swap",
     "Do two columns carry each other's values?",
     finds=("data.column_swap",),
-    opposes=("drift.feature_shift",),
+    opposes=(
+        "drift.harmless",
+        "drift.seasonal",
+        "none",
+        "drift.feature_shift",
+    ),
 )
 def swap(ctx: Context) -> Iterable[Answer]:
     """Compare each moved column with the past of every other."""

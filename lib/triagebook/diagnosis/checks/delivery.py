@@ -29,7 +29,7 @@ LATER = 1.3
     "model.label_delivery",
     "Do labels come as many and as soon as ever?",
     finds=("model.label_fault",),
-    opposes=("none", "model.label_fault"),
+    opposes=("data.duplicate_rows", "model.concept_drift", "none", "model.label_fault"),
 )
 def label_delivery(ctx: Context) -> Iterable[Answer]:
     """Hold the labels that came against the usual delay curve, and look for ones that contradict."""

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     "resources.gpu",
     "Is a GPU full or broken?",
     finds=("resources.gpu_memory", "resources.gpu_fault"),
-    opposes=("resources.gpu_memory", "resources.gpu_fault"),
+    opposes=(
+        "latency.bad_instance",
+        "latency.heavier_model",
+        "latency.slow_dependency",
+        "none",
+        "resources.gpu_memory",
+        "resources.gpu_fault",
+    ),
 )
 def gpu(ctx: Context) -> Iterable[Answer]:
     """Look for XID errors and throttled clocks, and for GPU memory at its limit."""
@@ -196,7 +203,10 @@ def _same(ctx: Context, reading: Reading, measure: str) -> Reading | None:
     "resources.disk",
     "Does a disk fill up?",
     finds=("resources.disk_filling",),
-    opposes=("resources.disk_filling",),
+    opposes=(
+        "none",
+        "resources.disk_filling",
+    ),
 )
 def disk(ctx: Context) -> Iterable[Answer]:
     """Carry the free space's line on to zero, and name the writer that grew."""
@@ -290,7 +300,11 @@ def _not_queueing(ctx: Context, reading: Reading) -> float:
     "resources.handles",
     "Do open files or connections climb to their limit?",
     finds=("resources.handle_leak",),
-    opposes=("resources.handle_leak",),
+    opposes=(
+        "latency.slow_dependency",
+        "none",
+        "resources.handle_leak",
+    ),
 )
 def handles(ctx: Context) -> Iterable[Answer]:
     """Look for handles that climb whatever the load, and for messages of an exhausted pool."""

@@ -235,7 +235,7 @@ def restored_rows(
     "drift.harm",
     "What does it do to the model?",
     finds=("drift.harmless",),
-    opposes=("drift.harmless", "drift.feature_shift", "drift.seasonal"),
+    opposes=("drift.population_shift", "drift.harmless", "drift.feature_shift", "drift.seasonal"),
 )
 def harm(ctx: Context) -> Iterable[Answer]:
     """Put each moved feature back and count the decisions that would have been others."""

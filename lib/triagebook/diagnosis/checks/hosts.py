@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     "resources.neighbour",
     "Does another workload on the host take the resource?",
     finds=("resources.noisy_neighbour",),
-    opposes=("resources.noisy_neighbour",),
+    opposes=(
+        "latency.bad_instance",
+        "none",
+        "resources.cpu_runaway",
+        "resources.noisy_neighbour",
+    ),
 )
 def neighbour(ctx: Context) -> Iterable[Answer]:
     """Look for steal time, and for a host that is busier than our own processes make it."""
@@ -111,7 +116,15 @@ _LIMIT_WORDS = re.compile(
     "resources.limits",
     "Was a limit moved?",
     finds=("resources.limit_lowered",),
-    opposes=("resources.limit_lowered",),
+    opposes=(
+        "latency.cpu_throttling",
+        "latency.traffic_surge",
+        "none",
+        "resources.handle_leak",
+        "resources.memory_leak",
+        "resources.memory_step",
+        "resources.limit_lowered",
+    ),
 )
 def limits(ctx: Context) -> Iterable[Answer]:
     """Look for limits that stepped down while use is as before, and for changes that say so."""

@@ -147,7 +147,13 @@ def _calm(ctx: Context) -> float:
     "data.unit_change",
     "Does one constant explain it, as a change of unit would?",
     finds=("data.unit_change",),
-    opposes=("drift.feature_shift", "drift.seasonal", "drift.harmless", "drift.population_shift"),
+    opposes=(
+        "data.corrupted_values",
+        "drift.feature_shift",
+        "drift.seasonal",
+        "drift.harmless",
+        "drift.population_shift",
+    ),
 )
 def unit_change(ctx: Context) -> Iterable[Answer]:
     """Undo the best constant and see what movement is left, overall and within groups."""

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     "data.join_broken",
     "Do tables still join?",
     finds=("data.join_broken",),
-    opposes=("data.missing_values", "data.corrupted_values"),
+    opposes=(
+        "drift.feature_shift",
+        "none",
+        "data.join_broken",
+        "data.missing_values",
+        "data.corrupted_values",
+    ),
 )
 def joins(ctx: Context) -> Iterable[Answer]:
     """Look for rows whose key the table they are joined to does not have."""
@@ -44,6 +50,7 @@ def joins(ctx: Context) -> Iterable[Answer]:
             verdict="ok",
             statement="Rows find their partners in other tables as often as before",
             evidence=ctx.cite("tables"),
+            signals=(Signal("data.join_broken", "*", -3.0),),
         )
 
 

@@ -45,7 +45,14 @@ _WAYS: dict[Way, str] = {
     "model.labels_plausible",
     "Do labels still say what they said?",
     finds=("model.label_fault",),
-    opposes=("none", "model.label_fault", "model.concept_drift", "drift.label_shift"),
+    opposes=(
+        "model.bad_version",
+        "model.stale",
+        "none",
+        "model.label_fault",
+        "model.concept_drift",
+        "drift.label_shift",
+    ),
 )
 def labels_plausible(ctx: Context) -> Iterable[Answer]:
     """Look for values never seen, for one value only, and for departures that hit every row alike."""

@@ -94,7 +94,13 @@ def unseen(ctx: Context, what: str) -> Answer:
 @check(
     "latency.symptom",
     "Is the service slow, or does it fail?",
-    opposes=("none", *_CAUSES),
+    opposes=(
+        "resources.cpu_runaway",
+        "resources.memory_step",
+        "resources.noisy_neighbour",
+        "none",
+        *_CAUSES,
+    ),
 )
 def symptom(ctx: Context) -> Iterable[Answer]:
     """Hold latency and errors of the watched service against the same hours before."""
@@ -138,7 +144,17 @@ def symptom(ctx: Context) -> Iterable[Answer]:
     "latency.traffic",
     "Do more requests come in?",
     finds=("latency.traffic_surge",),
-    opposes=("latency.traffic_surge", "latency.larger_requests", "latency.cache_misses"),
+    opposes=(
+        "latency.cpu_throttling",
+        "latency.slow_dependency",
+        "none",
+        "resources.cpu_runaway",
+        "resources.demand_growth",
+        "resources.memory_step",
+        "latency.traffic_surge",
+        "latency.larger_requests",
+        "latency.cache_misses",
+    ),
 )
 def traffic(ctx: Context) -> Iterable[Answer]:
     """Compare requests to the entry with the same hours before; first in time, or a consequence."""
@@ -195,7 +211,12 @@ def traffic(ctx: Context) -> Iterable[Answer]:
     "latency.callee",
     "Is the time spent in something it calls?",
     finds=("latency.slow_dependency",),
-    opposes=("latency.slow_dependency", "latency.cpu_throttling", "latency.larger_requests"),
+    opposes=(
+        "none",
+        "latency.slow_dependency",
+        "latency.cpu_throttling",
+        "latency.larger_requests",
+    ),
 )
 def callee(ctx: Context) -> Iterable[Answer]:
     """Follow the rise down the call graph to the deepest node that explains it."""

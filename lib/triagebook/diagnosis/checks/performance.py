@@ -54,7 +54,11 @@ def usable(labels: Labels) -> np.ndarray:
     "model.measured_performance",
     "Is the model right as often as before, as far as labels are in?",
     finds=("drift.population_shift",),
-    opposes=("none",),
+    opposes=(
+        "model.bad_version",
+        "model.stale",
+        "none",
+    ),
 )
 def performance(ctx: Context) -> Iterable[Answer]:
     """Compare performance on rows whose labels had the same time to arrive."""

@@ -157,7 +157,7 @@ def _table(ctx: Context, cause: str, text: str, task: str) -> str:
     "pipeline.tasks",
     "Did a task fail?",
     finds=TASK_CAUSES,
-    opposes=("none", *TASK_CAUSES, "data.stale", "data.missing_rows"),
+    opposes=("resources.disk_filling", "none", *TASK_CAUSES, "data.stale", "data.missing_rows"),
 )
 def tasks(ctx: Context) -> Iterable[Answer]:
     """Find the first failure in the order of the graph; what failed after it is its consequence."""
@@ -284,7 +284,12 @@ def _rivals(ctx: Context, cause: str, first: Failure, changes: Sequence[Change])
     "pipeline.late",
     "Did a task run longer than ever, or not at all?",
     finds=("pipeline.slow", "pipeline.input_missing"),
-    opposes=("pipeline.slow",),
+    opposes=(
+        "none",
+        "pipeline.code_error",
+        "pipeline.contract_rejected",
+        "pipeline.slow",
+    ),
 )
 def late(ctx: Context) -> Iterable[Answer]:
     """Compare each task's latest durations with its own past, and its last success with its schedule."""

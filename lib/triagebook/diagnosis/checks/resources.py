@@ -81,7 +81,7 @@ def limit_of(ctx: Context, reading: Reading, measures: tuple[str, ...]) -> float
     "resources.memory",
     "Does memory climb, or did it step up?",
     finds=("resources.memory_leak", "resources.memory_step"),
-    opposes=("resources.memory_leak", "resources.memory_step"),
+    opposes=("latency.memory_pressure", "none", "resources.memory_leak", "resources.memory_step"),
 )
 def memory(ctx: Context) -> Iterable[Answer]:
     """Tell a leak (a steady climb since a start) from a step at a change, and both from load."""
@@ -211,7 +211,12 @@ def _for_days(ctx: Context, reading: Reading) -> Climb | None:
     "resources.cpu",
     "Is a process pinning the CPU?",
     finds=("resources.cpu_runaway",),
-    opposes=("resources.cpu_runaway",),
+    opposes=(
+        "latency.bad_instance",
+        "latency.cpu_throttling",
+        "none",
+        "resources.cpu_runaway",
+    ),
 )
 def cpu(ctx: Context) -> Iterable[Answer]:
     """Look for CPU that rose while requests did not, in one instance or process rather than all."""
@@ -292,7 +297,15 @@ def _top(members: list[Reading]) -> float:
     "resources.growth",
     "Did demand grow over the weeks?",
     finds=("resources.demand_growth",),
-    opposes=("resources.demand_growth", "resources.memory_leak", "resources.cpu_runaway"),
+    opposes=(
+        "latency.cpu_throttling",
+        "latency.traffic_surge",
+        "none",
+        "resources.memory_step",
+        "resources.demand_growth",
+        "resources.memory_leak",
+        "resources.cpu_runaway",
+    ),
 )
 def growth(ctx: Context) -> Iterable[Answer]:
     """Hold the daily levels of traffic and use against each other over the whole time seen."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "latency.cache",
     "Does the cache still hit?",
     finds=("latency.cache_misses",),
-    opposes=("latency.cache_misses", "latency.slow_dependency"),
+    opposes=("none", "latency.cache_misses", "latency.slow_dependency"),
 )
 def cache(ctx: Context) -> Iterable[Answer]:
     """Compare the hit share (or hits and misses) with the same hours before."""
@@ -146,7 +146,7 @@ def _material(ctx: Context, reading: Reading) -> bool:
     "latency.throttling",
     "Is the CPU throttled?",
     finds=("latency.cpu_throttling",),
-    opposes=("latency.cpu_throttling", "latency.bad_instance"),
+    opposes=("none", "resources.cpu_runaway", "latency.cpu_throttling", "latency.bad_instance"),
 )
 def throttling(ctx: Context) -> Iterable[Answer]:
     """Look for throttled periods in all instances of a component, and for CPU at its limit."""
@@ -208,7 +208,10 @@ def throttling(ctx: Context) -> Iterable[Answer]:
     "latency.memory",
     "Does memory slow it down: garbage collection, swapping, stalls?",
     finds=("latency.memory_pressure",),
-    opposes=("latency.memory_pressure",),
+    opposes=(
+        "none",
+        "latency.memory_pressure",
+    ),
 )
 def memory(ctx: Context) -> Iterable[Answer]:
     """Look for time lost to memory, before the latency."""

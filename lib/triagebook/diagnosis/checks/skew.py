@@ -35,6 +35,7 @@ _COLUMN_FAULTS = (
     "Is the model served what is computed offline?",
     finds=("model.serving_skew",),
     opposes=(
+        "drift.seasonal",
         "model.serving_skew",
         "none",
         "drift.feature_shift",

@@ -110,7 +110,7 @@ def _apart_from_each_other(times: list[int]) -> list[int]:
     "model.staleness",
     "Has the model grown old, and does it lose by it?",
     finds=("model.stale",),
-    opposes=("model.stale", "model.concept_drift"),
+    opposes=("model.label_fault", "none", "model.stale", "model.concept_drift"),
 )
 def staleness(ctx: Context) -> Iterable[Answer]:
     """Hold the age of the model against its schedule, and its error against the days since."""

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     "latency.model_time",
     "Does the model itself take longer?",
     finds=("latency.heavier_model",),
-    opposes=("latency.heavier_model",),
+    opposes=(
+        "latency.slow_dependency",
+        "latency.heavier_model",
+    ),
 )
 def model_time(ctx: Context) -> Iterable[Answer]:
     """Look for inference time that stepped up at a model change while requests came as usual."""

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from triagebook.evidence.bundle import Table
 
 
-@check("data.schema_change", "Is each column there, of its type?", finds=("data.schema_change",))
+@check(
+    "data.schema_change",
+    "Is each column there, of its type?",
+    finds=("data.schema_change",),
+    opposes=("none", "data.schema_change"),
+)
 def schema(ctx: Context) -> Iterable[Answer]:
     """Compare columns and types, and tables that cannot be compared at all."""
     for name, table in ctx.tables.items():
@@ -112,7 +117,12 @@ def _nothing_to_compare(table: Table) -> str | None:
     return None
 
 
-@check("data.keys", "Do keys repeat?", finds=("data.duplicate_rows", "data.join_broken"))
+@check(
+    "data.keys",
+    "Do keys repeat?",
+    finds=("data.duplicate_rows", "data.join_broken"),
+    opposes=("none", "data.duplicate_rows"),
+)
 def keys(ctx: Context) -> Iterable[Answer]:
     """Count repeated keys, at the table furthest upstream that repeats them."""
     hit = False
@@ -166,6 +176,7 @@ def keys(ctx: Context) -> Iterable[Answer]:
     "data.volume",
     "Did as many rows arrive as at the same hours before, and lately?",
     finds=("data.missing_rows", "data.stale"),
+    opposes=("none", "data.missing_rows", "data.stale"),
 )
 def volume(ctx: Context) -> Iterable[Answer]:
     """Compare rows an hour with the same hour and weekday; look at the age of the newest row."""
@@ -287,7 +298,11 @@ def _short(ctx: Context, view: View) -> Answer | None:
     "data.timezone_shift",
     "Did the clock of a column move by whole hours?",
     finds=("data.timezone_shift",),
-    opposes=("drift.feature_shift",),
+    opposes=(
+        "data.corrupted_values",
+        "none",
+        "drift.feature_shift",
+    ),
 )
 def timezone(ctx: Context) -> Iterable[Answer]:
     """Compare hour-of-day profiles of local times and of columns that hold hours."""
