@@ -25,8 +25,10 @@ NOISE_Z = 2.0
 """Taken off each: among dozens of nodes some always stand so high by chance."""
 
 _WORK_SHARE = 0.5
+_CALLEE_SHARE = 0.5
+"""How much of a callee's evidence is taken off its callers: it is no surer than theirs."""
+
 _TOTAL_WEIGHT = 0.1
-_FLEET_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def blame(
         {*edges, *call_edges(reference.spans), *call_edges(current.spans)}, because
     )
     # Waits and use are a node's own already; errors and missing lines come up from callees.
-    come_up = own_share(graph, total, combine=max)
+    come_up = own_share(graph, total, dict.fromkeys(total, _CALLEE_SHARE), combine=max)
     own = {
         n: min(come_up[n], z_of(n, "behaviour")) + total[n] - z_of(n, "behaviour") for n in total
     }
@@ -199,9 +201,9 @@ def _usage(usages: Sequence[Usage]) -> dict[str, tuple[float, str]]:
             levels[usage.resource].append(float(np.nanmedian(usage.reference)))
     found: dict[str, tuple[float, str]] = {}
     for usage in usages:
-        # What is small beside the others' everyday use is no trouble, however unusual at this node.
+        # What is small beside the nodes' everyday use is no trouble, however unusual at this node.
         fleet = float(np.median(levels[usage.resource])) if levels[usage.resource] else 0.0
-        floor = max(floor_of(usage.reference), _FLEET_SHARE * abs(fleet))
+        floor = max(floor_of(usage.reference), abs(fleet))
         # A short window may hold one sample only, which then has to do.
         lasting = min(2, max(int(np.isfinite(usage.window).sum()), 1))
         risen = rise(usage.reference, usage.window, lasting=lasting, floor=floor)

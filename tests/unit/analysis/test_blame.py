@@ -275,12 +275,12 @@ def test_evidence_beyond_sure_grows_slowly():
     past = np.full(60, 100.0)
     scores = [
         blame(NONE, NONE, [Usage("n", "cpu", past, np.full(3, level))])[0].usage
-        for level in (400.0, 700.0, 100_000.0)
+        for level in (700.0, 1300.0, 100_000.0)
     ]
-    # Spread: half the fleet's level, 50.
+    # Spread: the fleet's level, 100.
     assert scores[0] == pytest.approx(6 - NOISE_Z)
     assert scores[1] == pytest.approx(SURE_Z + np.log(12 / SURE_Z) - NOISE_Z)
-    assert scores[2] < scores[1] + 6
+    assert scores[2] < scores[1] + 5
 
 
 def test_the_answer_does_not_depend_on_the_order_of_rows():
