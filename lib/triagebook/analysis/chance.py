@@ -11,7 +11,7 @@ from scipy.stats import chi2
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ALPHA = 0.035
+ALPHA = 0.03
 """Chance that any column of a table is called moved though none is."""
 _DRAWS = 999
 _MAX_ROWS = 4_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 FOLDS = 4
 """Stretches of the reference, each held against the rest of it, as the current rows are against all."""
@@ -78,7 +78,14 @@ class Natural:
         least = times * usual if usual < 0.01 else 1.5 * times * usual
         if broken / rows - usual < max(LEAST_SHARE, least):
             return False
-        before = (0.1 if strict else 0.5) / max(int(self.rows.sum()), 1)
+        known = max(int(self.rows.sum()), 1)
+        if usual > 0:
+            # The usual share is an estimate too: two shares, of so many rows each.
+            both = (usual * known + broken) / (known + rows)
+            error = float(np.sqrt(both * (1 - both) * (1 / known + 1 / rows)))
+            if error > 0 and float(norm.sf((broken / rows - usual) / error)) >= sure:
+                return False
+        before = (0.1 if strict else 0.5) / known
         level = min(usual + before, 1.0)
         return float(binom.sf(broken - 1, rows, level)) < (STRICT_SURE if strict else sure)
 

@@ -13,7 +13,7 @@ from triagebook.analysis.mix import MixChange, mix_change, segment_shift
 from triagebook.analysis.season import season
 from triagebook.core.words import number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
-from triagebook.diagnosis.checks.inputs import how_far, matched_reference, no_tables
+from triagebook.diagnosis.checks.inputs import how_far, lead, matched_reference, no_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +72,7 @@ def seasonal(ctx: Context) -> Iterable[Answer]:
         else:
             weight = 0.3 if expected else -2.5
         yield Answer(
-            locus=column.locus,
+            locus=feature,
             verdict="ok" if expected else "bad",
             statement=statement,
             value=round(result.actual, 4),
@@ -141,7 +141,7 @@ def mix(ctx: Context) -> Iterable[Answer]:
         value, was, now = moved
         ctx.results.setdefault("segments", {})[column.name] = f"segment:{column.name}={value}"
         helps = carried.get(column.name)
-        weight = 2.5 if helps else 2.0
+        weight = (2.5 if helps else 2.0) + lead(column, groups)
         # A value that was never there is rather a new label than a new crowd.
         weight -= 1.0 if was == 0 else 0.0
         extra = f"; at that mix {helps.column} is as before" if helps else ""

@@ -68,6 +68,12 @@ def how_far(column: Column) -> str:
     return f"shares differ by {share(m.effect)}"
 
 
+def lead(column: Column, moved: list[Column]) -> float:
+    """Nats for having moved the farthest: columns that hang together move together, one before all."""
+    strongest = max((other.movement.strength for other in moved), default=0.0)
+    return 0.4 * column.movement.strength / strongest if strongest > 0 else 0.0
+
+
 def _times(column: Column) -> str:
     m = column.movement
     if m.null_ratio >= max(m.ratio, 1.25):
@@ -107,7 +113,7 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
                 Signal(
                     "drift.feature_shift",
                     f"feature:{column.name}",
-                    2.0,
+                    2.0 + lead(column, moved),
                     headline=f"{column.name} moved: {how_far(column)}.",
                     mechanism=f"{column.name} itself moved; no fault of the data was found that explains it.",
                 ),
