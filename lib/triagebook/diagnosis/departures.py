@@ -264,11 +264,16 @@ class Manner:
     hit: np.ndarray
     structured: float
 
-    @property
-    def only_rate(self) -> bool:
-        """Whether another base rate explains all rows alike, nearly as well as anything."""
+    def only_rate(self, structured: float = STRUCTURED) -> bool:
+        """Whether another base rate explains all rows alike, nearly as well as anything.
+
+        Parameters
+        ----------
+        structured : float
+            Nats that a slice may explain beyond it.
+        """
         best = max(self.fault.nats, self.world.nats)
-        return self.structured <= STRUCTURED and self.prior.nats >= best - 4
+        return self.structured <= structured and self.prior.nats >= best - 4
 
     @property
     def lead(self) -> float:

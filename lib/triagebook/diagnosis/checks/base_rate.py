@@ -12,6 +12,7 @@ from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.performance import unlabelled, usable
 from triagebook.diagnosis.departures import (
     LEAST_LABELLED,
+    STRUCTURED,
     label_departure,
     manner,
     moved_inputs,
@@ -108,7 +109,8 @@ def _signals(ctx: Context, locus: str, found: RateChange) -> tuple[Signal, ...]:
             Signal("none", "*", -0.7),
         )
     # A new base rate alone moves the odds of every row by one factor.
-    alike = how is not None and how.only_rate
+    # Scores that followed say so too: then a slice may stand out by more.
+    alike = how is not None and how.only_rate(1.7 * STRUCTURED if found.follows else STRUCTURED)
     if alike and how is not None and not left.found.everything:
         alike = how.prior.nats >= left.found.gain
     if not alike:

@@ -133,11 +133,17 @@ def _by_manner(ctx: Context, left: Departure, how: Manner, locus: str, cited: li
         words.append(f"{hit} explains them best, all rows alike")
     elif how.lead > -3:
         # Labels that say less of every row alike: noise is likelier than a world that does that.
-        weight += 1.8 if how.world.way == "slope" and how.world.size < 0.5 else 0.8
+        weight += 0.8
+        if how.world.way == "slope" and how.world.size < 0.5:
+            weight += 2.0 if how.world.size < 0.25 else 1.0
         words.append(f"{hit} explains them as well as a changed world does, all rows alike")
     else:
         weight -= 2.0
         words.append("another share of positive cases explains them better than wrong labels")
+    if weight > 0 and not by_arrival:
+        # The nearer a slice comes to standing out, the less alike all rows are.
+        doubt = float(np.clip((how.structured - 3) / (STRUCTURED - 3), 0, 1))
+        weight -= doubt * (weight + 2.0)
     if by_arrival:
         weight += 1.5 + min((left.arrival_nats - 4) / 6, 1.5)
         words.append(
