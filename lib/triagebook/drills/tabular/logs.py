@@ -81,25 +81,22 @@ def _run_lines(stage: Stage, run: Run) -> list[tuple[Any, ...]]:
     return [
         (
             start + pd.Timedelta(seconds=took * part),
-            severity, name, _styled(company.log_style, name, message),
+            severity, name, _styled(company.log_style, name, severity, message),
             as_text({**attributes, **more}),
         )
         for part, severity, message, more in said
     ]  # fmt: skip
 
 
-def _styled(style: str, name: str, message: str) -> str:
+def _styled(style: str, name: str, severity: str, message: str) -> str:
     """Write an ordinary line as the company's tools do."""
     if message.startswith(
         ("{", "Traceback", "org.apache", "TaskSetManager", "BackOff", "Application")
     ):
         return message
     if style == "airflow":
-        return (
-            f"{{{name}.py:{40 + len(message) % 90}}} INFO - {message}"
-            if "ERROR" not in message
-            else message
-        )
+        level = {"WARN": "WARNING"}.get(severity, severity)
+        return f"{{{name}.py:{40 + len(message) % 90}}} {level} - {message}"
     if style == "spark":
         return f"{name.title().replace('_', '')}Job: {message}"
     return message

@@ -186,7 +186,10 @@ class Simulator:
         main = stage.main[company.ts]
         counts = main.dt.floor(setting.batch).value_counts()
         dues = pd.date_range(
-            setting.start.ceil(setting.batch) + setting.batch, setting.now, freq=setting.batch
+            setting.start.ceil(setting.batch) + setting.batch,
+            setting.now,
+            freq=setting.batch,
+            inclusive="left",
         )
         self.usual = float(counts.mean())
         free = dues[0]

@@ -123,8 +123,8 @@ def _carriers(year: pd.DataFrame, company: Company, setting: Setting) -> pd.Data
     flown_on = year.assign(day=year["ts"].dt.floor("D"))
 
     def of_month(how: Literal["count", "sum"]) -> pd.DataFrame:
-        daily = flown_on.pivot_table("distance", "day", "carrier", aggfunc=how, fill_value=0.0)
-        return daily.reindex(days, fill_value=0.0).rolling(30, min_periods=1).sum().shift(1)
+        daily = flown_on.pivot_table("distance", "day", "carrier", aggfunc=how).astype("float64")
+        return daily.reindex(days).fillna(0.0).rolling(30, min_periods=1).sum().shift(1)
 
     count = of_month("count")
     mean = (of_month("sum") / count.where(count > 0)).round(1)
