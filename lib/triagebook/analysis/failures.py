@@ -28,6 +28,7 @@ _ENDPOINT = (
     re.compile(r"\b([a-z][a-z0-9\-]{2,}):\d{2,5}\b"),
 )
 _KEY = (
+    re.compile(r"validation errors? for \w+\s*\n\s*([A-Za-z][\w.]*)\s*\n"),
     re.compile(r"KeyError: ['\"]([\w.\-]+)['\"]"),
     re.compile(
         r"(?:environment )?(?:variable|setting|option|parameter|key|config(?:uration)?(?: (?:value|key|entry))?|field|argument) ['\"`]?([A-Za-z][\w.\-]*[._A-Z][\w.\-]*)"
@@ -92,7 +93,8 @@ def endpoint_of(text: str) -> str | None:
 def key_of(text: str) -> str | None:
     """Return the configuration key or variable a failure names; None where it names none."""
     for pattern in _KEY:
-        found = pattern.search(text)
-        if found:
-            return found.group(1).strip(".-")
+        for found in pattern.finditer(text):
+            key = found.group(1).strip(".-")
+            if not key.endswith(("Error", "Exception")):
+                return key
     return None

@@ -80,7 +80,13 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
         )
         return
     felt = bool(scene.symptoms) or bool(stolen)
-    weight -= 0.0 if felt else 1.5
+    if not felt:
+        yield calm(
+            ctx,
+            f"{said(reading)}; nobody feels it",
+            (Signal("resources.noisy_neighbour", "*", -3.0),),
+        )
+        return
     host = scene.host_of(reading)
     if host == "unknown" and busy:
         host = scene.host_of(busy[0])

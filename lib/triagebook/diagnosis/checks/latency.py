@@ -34,6 +34,8 @@ _CAUSES = (
 )
 _UNFELT = ("resources.cpu_runaway", "resources.noisy_neighbour", "resources.memory_step")
 """What explains no alert about latency that nobody feels."""
+SOON_S = 3_600.0
+"""A surge that began longer before the symptom was served well for all that time."""
 SURGE = 1.25
 """Traffic this many times the usual is a surge."""
 
@@ -184,16 +186,21 @@ def traffic(ctx: Context) -> Iterable[Answer]:
     if scene.alerted in ("cpu", "memory") and not scene.symptoms and moved.factor >= 1.15:
         # More work takes more of everything; while all is served in time, nothing is wrong.
         signals.append(Signal("none", "*", 1.5))
-    if scene.slow is not None or scene.symptoms:
+    began = scene.since
+    long_before = began is not None and (began - moved.high) / 1e9 > SOON_S
+    if scene.symptoms:
         signals.append(
             Signal(
                 "latency.traffic_surge",
                 locus,
-                2.5 + min(1.0, moved.factor - SURGE) + scene.order(total),
+                2.5
+                + min(1.0, moved.factor - SURGE)
+                + (-2.0 if long_before else scene.order(total)),
                 headline=f"{moved.factor:.1f} times the usual requests, and slower answers.",
                 mechanism="More requests than the capacity answers in time: they queue.",
             )
         )
+    if scene.symptoms and not long_before:
         # What saturates under a surge is its consequence.
         signals += [
             Signal(cause, "*", -1.5)
@@ -202,6 +209,7 @@ def traffic(ctx: Context) -> Iterable[Answer]:
                 "resources.cpu_runaway",
                 "latency.slow_dependency",
                 "resources.memory_step",
+                "latency.memory_pressure",
             )
         ]
     yield bad(ctx, total, f"Requests: {said(total)}", locus, signals, SURGE)

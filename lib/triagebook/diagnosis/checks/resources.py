@@ -98,7 +98,7 @@ def memory(ctx: Context) -> Iterable[Answer]:
         found = climb_of(ctx, reading)
         moved = reading.shift
         who = reading.component or scene.name
-        up = reading.rose and moved is not None and moved.factor >= 1.1 * max(load, 1.0) ** 0.5
+        up = reading.rose and moved is not None and moved.factor >= 1.1 * max(load, 1.0) ** 0.8
         days = _for_days(ctx, reading)
         if days is not None:
             climbing[who].append((reading, days))
@@ -347,8 +347,10 @@ def growth(ctx: Context) -> Iterable[Answer]:
         if len(d) != len(days) or np.ptp(use) == 0:
             continue
         follows = float(np.corrcoef(level[: len(use)], use)[0, 1])
-        if follows >= 0.8 and _trend(d, use) >= 0.03 and (best is None or follows > best[0]):
-            best = (follows, reading)
+        # Named at the service itself where its own use follows; else where it is seen.
+        rank = follows + (1.0 if reading.component in (scene.name, scene.entry) else 0.0)
+        if follows >= 0.8 and _trend(d, use) >= 0.03 and (best is None or rank > best[0]):
+            best = (rank, reading)
     if best is None:
         yield calm(
             ctx,

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from triagebook.diagnosis.context import Context
 
 
+_STRAIN = (
+    "latency.cpu_throttling",
+    "latency.slow_dependency",
+    "resources.cpu_runaway",
+    "resources.memory_step",
+)
+
+
 @check(
     "latency.cache",
     "Does the cache still hit?",
@@ -120,6 +128,8 @@ def requests(ctx: Context) -> Iterable[Answer]:
                 headline="Requests are larger than before, and take longer.",
                 mechanism="More work in each request; the time for one item is as before.",
             ),
+            # What strains under larger requests is their consequence.
+            *(Signal(c, "*", -1.3) for c in (_STRAIN if scene.symptoms else ())),
         ),
         1.25,
     )
