@@ -93,11 +93,7 @@ def _memory(stage: Stage, task: Task, own: list[Try], entity: Entity, style: Sty
         )
         used = np.where(inside, np.minimum(want, task.mem_limit * 0.997), used)
     # Between its runs there is no process to measure.
-    labels = (
-        {"service": task.name}
-        if style.convention == "cloudwatch"
-        else {"pipeline": task.pipeline, "task": task.name}
-    )
+    labels = {"pipeline": task.pipeline, "task": task.name}
     out.add(Signal("task_memory", entity, used, "gauge", labels))
     more = {"resource": "memory"} if "resource_limits" in style.chosen["task_limit"] else {}
     limit = np.where(np.isnan(used), np.nan, task.mem_limit)

@@ -71,6 +71,8 @@ class Signal:
     resets: tuple[float, ...] = ()
     exact: bool = False
     """Of a counter: of something continuous, as CPU seconds, without the noise of counting."""
+    unit: str = ""
+    """Where it is not the usual one of what is measured."""
 
 
 @dataclass
@@ -202,13 +204,11 @@ class Renderer:
         return self._style.convention in ("prometheus", "opentelemetry")
 
     def _stat(self, stat: str) -> str:
-        return (
-            ""
-            if self._style.convention == "cloudwatch"
-            else f".{stat}"
-            if self._style.convention == "statsd" or self._style.dotted
-            else f"_{stat}"
-        )
+        convention = self._style.convention
+        if convention == "cloudwatch":
+            return ""
+        dotted = convention == "statsd" or (convention == "opentelemetry" and self._style.dotted)
+        return f".{stat}" if dotted else f"_{stat}"
 
     def _drawn_counts(self, rate: Array) -> Array:
         """Draw how many came since the sample before; noisy, as counts are."""
@@ -319,7 +319,9 @@ class Renderer:
 
     def _describe(self, name: str, signal: Signal, kind: str, suffix: str) -> None:
         style = self._style
-        unit = "1" if suffix in ("_count", "_bucket") else style.unit_of(signal.key)
+        unit = "1" if suffix in ("_count", "_bucket") else signal.unit or style.unit_of(signal.key)
+        if signal.kind == "counter" and kind == "gauge" and style.convention == "statsd":
+            unit = "1" if unit == "s" else f"{unit}/s"
         meta: dict[str, Any] = {"type": kind, "unit": unit}
         if style.convention == "statsd":
             meta["entity"] = {"kind": signal.entity.kind, "name": signal.entity.name}

@@ -70,7 +70,9 @@ def choose_clock(rng: np.random.Generator, plant: Plant, style: Style, scenario:
         elif style.convention == "cloudwatch":
             length, step, past = lengths[0], 600.0, 600.0
     week = int(rng.integers(0, 110))
-    day = 5 if weekend else int(rng.integers(0, 5))
+    # A working day is compared with working days: a Monday after a Sunday looks like growth to anyone.
+    soonest = min(length + 1, 4) if length < 5 else 0
+    day = 5 if weekend else int(rng.integers(soonest, 5))
     # Most incidents come when most people are there, and some at any hour.
     hour = plant.peak_h + float(
         rng.uniform(-1.5, 4.0) if rng.random() < 0.6 else rng.uniform(0, 24)

@@ -123,15 +123,17 @@ class Telemetry:
     def _cpu(self, key: str, entity: Entity, cores: Array, limit: Array | float,
              labels: dict[str, str], resets: tuple[float, ...] = ()) -> None:  # fmt: skip
         if self._style.convention in ("prometheus", "opentelemetry"):
-            self.counter_exact(key, entity, cores, labels, resets)
+            # Cores over time are seconds of CPU.
+            self.counter_exact(key, entity, cores, labels, resets, unit="s")
         elif self._style.convention == "cloudwatch" or ".pct" in self._style.chosen[key]:
-            self.gauge(key, entity, cores / limit * 100, labels)
+            share = Signal(key, entity, cores / limit * 100, "gauge", labels, unit="%")
+            self._out.add(share)
         else:
             self.gauge(key, entity, cores, labels)
 
-    def counter_exact(self, key: str, entity: Entity, rate: Array, labels: dict[str, str], resets: tuple[float, ...] = ()) -> None:  # fmt: skip
+    def counter_exact(self, key: str, entity: Entity, rate: Array, labels: dict[str, str], resets: tuple[float, ...] = (), unit: str = "") -> None:  # fmt: skip
         """Emit a counter of something continuous, such as CPU seconds: no counting noise."""
-        self._out.add(Signal(key, entity, rate, "counter", labels, resets, exact=True))
+        self._out.add(Signal(key, entity, rate, "counter", labels, resets, exact=True, unit=unit))
 
     def _limit(self, key: str, entity: Entity, values: Array, labels: dict[str, str], resource: str) -> None:  # fmt: skip
         more = {"resource": resource} if "resource_limits" in self._style.chosen[key] else {}
@@ -214,7 +216,9 @@ class Telemetry:
         if self._style.convention == "prometheus":
             idle = np.clip(1 - busy - stolen, 0, 1)
             for mode, share in (("user", busy), ("idle", idle), ("steal", stolen)):  # fmt: skip
-                self.counter_exact("host_cpu", entity, share * host.cores, {**labels, "mode": mode})
+                self.counter_exact(
+                    "host_cpu", entity, share * host.cores, {**labels, "mode": mode}, unit="s"
+                )
         else:
             self.gauge("host_cpu", entity, busy, labels)
             self.gauge("host_steal", entity, stolen, labels)
