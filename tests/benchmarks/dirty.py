@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,8 @@ def run(folder: Path | None = None, seeds: tuple[int, ...] = (0, 1, 2)) -> dict[
             tidy = clean.reset_index(drop=True)
             now, kinds = dirty(tidy, 100 * seed + len(cases), tied)
             cases.append(case(f"{name}/{seed}", tidy, now, kinds))
+    if folder is not None and not folder.is_dir():
+        sys.stderr.write(f"dirty: no folder {folder}: only made-up dirt is scored\n")
     for path in sorted(folder.glob("*/clean.csv")) if folder is not None else []:
         clean = pd.read_csv(path, dtype=str)
         now = pd.read_csv(path.with_name("dirty.csv"), dtype=str)

@@ -158,9 +158,11 @@ def blamed(
         value, mode, count, most = _modes(told, known[:, tie.of])
         sure = (count >= 2) & (most >= 0.8 * count)
         expected[value[sure]] = mode[sure]
+        taught = np.zeros(len(expected), dtype=bool)
+        taught[value[sure]] = True
         said = np.where(by >= 0, expected[np.maximum(by, 0)], -1)
         ready = (said >= 0) & (of >= 0)
-        broken[:, number] = ready & (of != said) & ~_common(by, of)
+        broken[:, number] = ready & (of != said) & ~_common(by, of, taught)
         for column in (tie.of, *tie.by):
             judged[ready, column] = True
     wrong = np.zeros(rows.shape, dtype=bool)
@@ -191,14 +193,18 @@ def blamed(
     return wrong, judged
 
 
-def _common(by: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """Whether a row's pair of values is on three rows and a quarter of those of its `by`: no slip."""
+def _common(by: np.ndarray, of: np.ndarray, taught: np.ndarray) -> np.ndarray:
+    """Whether a row's pair of values is on three rows and much of those of its `by`: no slip.
+
+    That is half of them where other rows taught what to expect, else a quarter.
+    """
     base = int(of.max(initial=0)) + 2
     pair = (by.astype(np.int64) + 1) * base + of + 1
     _, where, count = np.unique(pair, return_inverse=True, return_counts=True)
     of_by = np.bincount(by + 1)[by + 1]
     mine = count[where.reshape(-1)]
-    common: np.ndarray = (mine >= 3) & (mine >= 0.25 * of_by)
+    much = np.where(taught[np.maximum(by, 0)], 0.5, 0.25)
+    common: np.ndarray = (mine >= 3) & (mine >= much * of_by)
     return common
 
 
