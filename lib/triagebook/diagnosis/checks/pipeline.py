@@ -214,6 +214,13 @@ def _failed_answer(ctx: Context, first: Failure) -> Iterable[Answer]:
         Signal("none", "*", -3.5),
     ]
     signals += _rivals(ctx, cause, first, changes)
+    signals += [
+        # A table that is old because what fills it failed is no fault of its own.
+        Signal(gone, f"table:{table}", -3.5)
+        for table in ctx.tables
+        if first.run.task in ctx.upstream_of({table}) or not _known_upstream(ctx, table)
+        for gone in ("data.stale", "data.missing_rows")
+    ]
     if cause != "pipeline.disk_full":
         signals.append(Signal("pipeline.disk_full", "*", -1.0))
     else:
@@ -230,6 +237,10 @@ def _failed_answer(ctx: Context, first: Failure) -> Iterable[Answer]:
         evidence=[*ctx.cite("pipeline"), *(ctx.cite("logs") if first.from_logs else [])],
         signals=tuple(signals),
     )
+
+
+def _known_upstream(ctx: Context, table: str) -> bool:
+    return bool(ctx.upstream_of({table}) - {table})
 
 
 def _mechanism(first: Failure, changes: Sequence[Change]) -> str:

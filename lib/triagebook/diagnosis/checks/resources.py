@@ -388,6 +388,8 @@ def growth(ctx: Context) -> Iterable[Answer]:
 
 
 def _daily(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if not len(times):
+        return times, values
     day = times // 86_400_000_000_000
     days, place, seen = np.unique(day, return_inverse=True, return_counts=True)
     level = np.bincount(place, values) / seen
