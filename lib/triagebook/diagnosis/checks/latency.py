@@ -147,6 +147,7 @@ def symptom(ctx: Context) -> Iterable[Answer]:
     "Do more requests come in?",
     finds=("latency.traffic_surge",),
     opposes=(
+        "latency.memory_pressure",
         "latency.cpu_throttling",
         "latency.slow_dependency",
         "none",

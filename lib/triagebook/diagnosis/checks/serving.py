@@ -96,7 +96,13 @@ def _cache_name(ctx: Context, reading: Reading) -> str:
     "latency.requests",
     "Are the requests larger?",
     finds=("latency.larger_requests",),
-    opposes=("latency.larger_requests",),
+    opposes=(
+        "latency.cpu_throttling",
+        "latency.slow_dependency",
+        "resources.cpu_runaway",
+        "resources.memory_step",
+        "latency.larger_requests",
+    ),
 )
 def requests(ctx: Context) -> Iterable[Answer]:
     """Compare payload and batch sizes with the same hours before."""
