@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from triagebook.analysis.novelty import natural_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _LEAST = 0.02
 """Share of unmatched rows, beyond the usual, from which a join is called broken."""
@@ -42,7 +39,10 @@ def fans_out(frame: pd.DataFrame, keys: list[str]) -> float:
     Rows that are there twice are alike; rows that a join multiplied carry different partners.
     """
     rows = frame[frame.duplicated(keys, keep=False)]
-    others = [c for c in frame if c not in keys]
+    # A row that came twice may say when it came; only what it says of its subject tells it apart.
+    others = [
+        c for c in frame if c not in keys and not pd.api.types.is_datetime64_any_dtype(frame[c])
+    ]
     if rows.empty or not others:
         return 0.0
     counts = rows.astype("object").groupby(keys, observed=True, dropna=False)[others].nunique()

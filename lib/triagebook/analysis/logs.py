@@ -52,7 +52,7 @@ TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"(schema|contract|expectation|data|quality)[\w ]{0,20}(validation|check|suite|test)s?\b[^.\n]{0,60}\b(fail|reject|violat|not met)"
             r"|(validation|contract|expectation|quality (check|gate))s?[^.\n]{0,40}\b(failed|rejected|violated)"
-            r"|ExpectationSuite|\bchecks? failed|ChecksFailed|\brejected \S+ rows|SchemaErrors?\b|DataQuality\w*(Error|Exception|Failed)"
+            r"|ExpectationSuite|ValidationFailed|expect_(column|table|multicolumn)_\w+|\bchecks? failed|ChecksFailed|\brejected \S+ rows|SchemaErrors?\b|DataQuality\w*(Error|Exception|Failed)"
             r"|ContractViolation|quarantined \S+ rows|unexpected_count|success['\"]?: ?[Ff]alse",
             re.IGNORECASE,
         ),

@@ -13,6 +13,7 @@ from triagebook.analysis.measures import measure_of
 from triagebook.analysis.series import Series
 from triagebook.analysis.shift import shift
 from triagebook.analysis.telemetry import Reading
+from triagebook.core.models import IncidentType
 from triagebook.core.words import number
 
 if TYPE_CHECKING:
@@ -255,6 +256,8 @@ class Scene:
             if about & mine:
                 return 1.2
             return -0.5 if about - {self.name} else 0.6
+        if not self.symptoms and self.ctx.bundle.alert.incident_type in _NOT_OF_SERVING:
+            return -2.5  # what nobody waits for explains no alert about data or a model
         return 0.0 if self.symptoms or self.alerted not in ("latency", "errors") else -1.0
 
     def order(self, reading: Reading) -> float:
@@ -285,6 +288,9 @@ class Scene:
         return [change for _, change in sorted(close, key=lambda item: item[0])]
 
 
+_NOT_OF_SERVING = frozenset(
+    {IncidentType.DRIFT, IncidentType.DATA_QUALITY, IncidentType.MODEL_PERFORMANCE}
+)
 _RESOURCES = frozenset({"memory", "cpu", "disk", "handles", "gpu"})
 
 

@@ -209,6 +209,9 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
         if still > 1.5:
             # A conversion undone goes on from where the column was; a change of weather does not.
             weight -= 4.0
+        if held is None and change.explained < 0.85:
+            # A conversion undone leaves nothing over; a real movement has some size near one by luck.
+            weight -= 3.0
         if held is not None:
             weight += (2.0 if change.name else 3.0) if held >= 0.9 else -2.5
         done = _in_words(change.factor, change.offset)

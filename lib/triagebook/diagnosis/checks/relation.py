@@ -197,6 +197,9 @@ def scores_follow_inputs(ctx: Context) -> Iterable[Answer]:
     if found.everything:
         # All rows at once: a new model or other code, not a slice.
         weight -= 3.0 if new_models(ctx) else 0.8
+    elif new_models(ctx):
+        # A new version explains where it errs; that it errs in one slice most is its way to err.
+        weight -= 1.5
     moved = moved_inputs(ctx, strayed.since)
     if moved:
         # Rows of a kind never seen: the stand-in may be what is wrong about them.

@@ -262,11 +262,13 @@ class Simulator:
         weekday = int(self.rng.integers(7))
         retrained = stage.facts.get("retrained")
         for day in pd.date_range(setting.start.ceil("D"), setting.now, freq="D"):
-            on = day.weekday() == weekday if retrained is None else day == retrained.floor("D")
+            # Trained every week, as scheduled; only a model that is better is deployed.
+            on = day.weekday() == (weekday if retrained is None else retrained.weekday())
+            deployed = retrained is None or day == retrained.floor("D")
             if on and day + 5 * HOUR < setting.now:
                 self.chain(
                     company.pipeline["train"],
-                    ("train", "deploy"),
+                    ("train", "deploy") if deployed else ("train",),
                     day + 3 * HOUR,
                     day + 3 * HOUR,
                     int(self.usual),
