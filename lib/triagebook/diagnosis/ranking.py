@@ -1,8 +1,8 @@
 """From answers to ranked hypotheses: evidence adds up in nats, and every hypothesis competes with none.
 
 Each hypothesis (a cause at a locus) starts from a prior and adds the weights of the signals for and
-against it. Confidence is the softmax over all hypotheses and "none of these", whose weight is fixed.
-The weights are set by hand and written down in `docs/diagnosis.md`; they are not yet calibrated.
+against it. The weights are set by hand and written down in `docs/diagnosis.md`; `confidence` turns their
+sums into probabilities by two numbers that are fitted on scenarios.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from triagebook.core.models import Finding, Hypothesis
 from triagebook.diagnosis.catalogue import cause as cause_of
+from triagebook.diagnosis.confidence import probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +26,6 @@ PRIOR = -1.0
 """Nats a hypothesis starts with, against 0 of "none of these"."""
 EXPECTED_PRIOR = -0.5
 """The same for `none`, `drift.seasonal` and `drift.harmless`: most movements are no fault."""
-CAP = 4.0
-"""No sum of evidence goes beyond this: weights set by hand may be sure to 0.98, not more."""
 HARD = 3.0
 """One signal of this weight for a fault is plain evidence."""
 KEEP = 6
@@ -99,9 +98,7 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
     if len(order) > 1 and cases[nothing].weight < cases[order[0]].weight - 4.0:
         # "Nothing is wrong" with less than a fiftieth of the first's odds informs nobody.
         order.remove(nothing)
-    weights = np.array([min(cases[key].weight, CAP) for key in order])
-    odds = np.exp(weights)
-    share = odds / (odds.sum() + 1.0)
+    share, _ = probabilities(np.array([cases[key].weight for key in order]))
     kept = [
         _hypothesis(key, cases[key], round(float(p), 4))
         for place, (key, p) in enumerate(zip(order, share, strict=True))

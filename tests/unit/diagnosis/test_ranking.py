@@ -5,7 +5,8 @@ import pytest
 
 from triagebook.core.errors import RegistryError
 from triagebook.diagnosis.answer import Answer, Signal
-from triagebook.diagnosis.ranking import CAP, EXPECTED_PRIOR, HARD, KEEP, PRIOR, rank
+from triagebook.diagnosis.confidence import CAP
+from triagebook.diagnosis.ranking import EXPECTED_PRIOR, HARD, KEEP, PRIOR, rank
 
 
 def ranked(*answers):
