@@ -117,7 +117,7 @@ def test_a_cell_that_raises_costs_itself_and_is_published(tmp_path: Path):
     assert cells["divides"].metadata.triagebook.status == "failed"
     said = cells["unknown"].outputs[-1]
     assert said.ename == "NotFoundError"
-    assert "there are: around, data, fault" in said.evalue
+    assert "there are: around, arrival, data" in said.evalue
     assert cells["provenance"].metadata.papermill.status == "completed"
     assert cells["provenance"].outputs
     report = (done.folder / "report.html").read_text(encoding="utf-8")

@@ -21,7 +21,8 @@ _MASKS = (
     # Digits alone, or behind a point, are a number: 0.1234567890123 folds as 0.12 does.
     (
         re.compile(
-            r"\b0x[0-9a-f]+\b|(?<!\.)\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,}\b", re.IGNORECASE
+            r"\b0x[0-9a-f]+\b|(?<!\.)\b(?=\d*[a-f])(?:[0-9a-f]{12,}|(?=[a-f]*\d)[0-9a-f]{6,})\b",
+            re.IGNORECASE,
         ),
         "<hex>",
     ),

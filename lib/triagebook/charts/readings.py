@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from triagebook.diagnosis.context import Context
 
 _DAY = 86_400_000_000_000
-_POINTS = 240
+_POINTS = 100
 """So many points are drawn across the window: a pixel or two each."""
 
 _LOAD = ("traffic", "payload", "batch_size", "queue_depth", "rows")
@@ -171,7 +171,7 @@ def _panels(ctx: Context, width: Width, chosen: Sequence[Reading]) -> Drawn | No
     start, end = ctx.bundle.windows.current
     said = []
     with mpl.rc_context(rc()):
-        made, axes = figure(width, 1.75 * len(shown) + 0.6, len(shown), sharex=True)
+        made, axes = figure(width, 1.4 * len(shown) + 0.7, len(shown), sharex=True)
         for panel, reading in zip(axes, shown, strict=True):
             times, values = _now(ctx, reading)
             low, mid, high = _usual(ctx, reading, times)

@@ -353,6 +353,10 @@ def _skews(ctx: Context) -> list[Skew] | str:
     if not names:
         return "predictions carry none of the offline features"
     both = pd.concat([f[[*theirs, *names]] for f in frames], ignore_index=True)
+    # A key that repeats (a fan-out, a double delivery) names no one row to compare with.
+    both = both[~both.duplicated(theirs, keep=False)].reset_index(drop=True)
+    if both.empty:
+        return "every key of the offline features repeats"
     at = locate(keys_of(out.frame, mine), keys_of(both, theirs))
     here = at >= 0
     at = np.maximum(at, 0)

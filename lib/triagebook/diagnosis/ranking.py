@@ -88,6 +88,7 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
             if not cause_of(cause).fault:
                 case.weight -= 1.5
                 case.against.setdefault(plain[0], 1.5)
+    _data_before_model(cases, pairs)
     _one_fault_a_column(cases)
     _what_slows_it(cases)
     order = sorted(cases, key=lambda key: (-cases[key].weight, key))
@@ -132,6 +133,29 @@ def _one_fault_a_column(cases: dict[tuple[str, str], _Case]) -> None:
         for key in keys:
             if key != best and cases[best].weight > 0:
                 cases[key].weight -= 0.5 * cases[best].weight
+
+
+_OF_THE_MODEL = frozenset({"model.segment_regression", "model.concept_drift", "drift.label_shift"})
+
+
+def _data_before_model(
+    cases: dict[tuple[str, str], _Case], pairs: list[tuple[Answer, Finding]]
+) -> None:
+    """Let plainly broken data speak against faults of the model: what is fed wrong answers wrong."""
+    broken = [
+        finding.id
+        for answer, finding in pairs
+        for signal in answer.signals
+        if answer.verdict == "bad"
+        and signal.weight >= HARD
+        and signal.cause.startswith("data.")
+        and signal.locus != "*"
+    ]
+    if broken:
+        for (cause, _), case in cases.items():
+            if cause in _OF_THE_MODEL:
+                case.weight -= 2.0
+                case.against.setdefault(broken[0], 2.0)
 
 
 def _what_slows_it(cases: dict[tuple[str, str], _Case]) -> None:

@@ -191,7 +191,8 @@ def test_a_planted_fault_is_named_first_where_it_is(cause, seed, tmp_path):
     assert (first.cause, first.locus) == (cause, locus)
     assert found.verdict == "cause_found"
     assert found.onset is not None
-    assert abs((found.onset.at - ONSET).total_seconds()) <= 20 * 60
+    # A climb tells only about when it began.
+    assert abs((found.onset.at - ONSET).total_seconds()) <= 30 * 60
 
 
 def deploy_of_nothing(w: Serving) -> None:

@@ -50,7 +50,7 @@ def joins(ctx: Context) -> Iterable[Answer]:
             verdict="ok",
             statement="Rows find their partners in other tables as often as before",
             evidence=ctx.cite("tables"),
-            signals=(Signal("data.join_broken", "*", -3.0),),
+            signals=(Signal("data.join_broken", "*", -1.0),),
         )
 
 
