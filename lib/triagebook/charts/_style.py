@@ -113,7 +113,8 @@ def time_axis(axes: Axes, start: datetime, end: datetime, width: Width) -> None:
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%-d %b" if long else "%H:%M"))
     same_month = (low.month, low.year) == (high.month, high.year)
     first = f"{low.day}" if same_month else f"{low.day} {low:%B}"
-    axes.set_xlabel(f"UTC, {first} to {high.day} {high:%B %Y}")
+    days = f"{high.day}" if low.date() == high.date() else f"{first} to {high.day}"
+    axes.set_xlabel(f"UTC, {days} {high:%B %Y}")
 
 
 def mark_onset(axes: Axes, onset: Onset | None, *, label: bool = False) -> None:

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.logs import template_of
 from triagebook.charts._style import (
     BAD,
     BAND,
@@ -166,7 +167,7 @@ def errors(ctx: Context, width: Width) -> Drawn | None:
         made, (axes,) = figure(width, 0.5 * len(shown) + 1.0)
         for place, template in enumerate(shown):
             mine = inside[inside["source"] == template.source]
-            same = mine["message"].astype(str).str[:20] == template.example[:20]
+            same = mine["message"].astype(str).map(template_of) == template.template
             at = [on_axis(t) for t in mine["ts"][same].head(400)] or [on_axis(template.first)]
             bad = template.severity not in ("WARN", "WARNING")
             axes.axhline(place, color=BAND, lw=0.8, zorder=0)
@@ -180,7 +181,10 @@ def errors(ctx: Context, width: Width) -> Drawn | None:
                 fontsize=8,
                 color=INK if bad else SOFT,
             )
-        axes.set_yticks(range(len(shown)), [f"{count(t.current)} lines" for t in shown])
+        axes.set_yticks(
+            range(len(shown)),
+            [f"{count(t.current)} line{'s' if t.current != 1 else ''}" for t in shown],
+        )
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(shown) - 0.4, -0.9)
         axes.spines["left"].set_visible(False)

@@ -179,7 +179,18 @@ def _panels(ctx: Context, width: Width, chosen: Sequence[Reading]) -> Drawn | No
             panel.fill_between(at, low, high, color=BAND, lw=0)
             panel.plot(at, mid, color=GREY, lw=1)
             panel.plot(at, values, color=BAD if reading.rose or reading.fell else NOW, lw=1.5)
-            panel.set_title(label(reading.title, 74 if width == "wide" else 42), fontsize=9)
+            # Inside the panel: the names of changes stand above the first one.
+            panel.annotate(
+                label(_name(reading), 74 if width == "wide" else 42),
+                (0, 1),
+                xycoords="axes fraction",
+                xytext=(5, -3),
+                textcoords="offset points",
+                va="top",
+                fontsize=9,
+                path_effects=halo(),
+            )
+            panel.margins(y=0.18)
             panel.set_ylabel(label(reading.series.unit or "value", 20))
             if panel is axes[0]:
                 _name_lines(panel, at, values, mid)
@@ -197,6 +208,16 @@ def _panels(ctx: Context, width: Width, chosen: Sequence[Reading]) -> Drawn | No
             mark_onset(panel, diagnosis.onset, label=panel is axes[0])
         mark_changes(axes, _changes(ctx), [c for c, _ in ctx.results.get("suspects", [])], width)
     return Drawn(made, f"Over the current window: {'; '.join(said)}.")
+
+
+def _name(reading: Reading) -> str:
+    """Name a reading by its metric and of whom it is, the rest of its labels left out."""
+    whom = dict.fromkeys(
+        str(one)
+        for one in (reading.component, reading.instance or reading.host, reading.peer)
+        if one is not None
+    )
+    return " · ".join((reading.series.name, *whom))
 
 
 def _name_lines(panel: Axes, at: np.ndarray, values: np.ndarray, mid: np.ndarray) -> None:
