@@ -95,6 +95,6 @@ def key_of(text: str) -> str | None:
     for pattern in _KEY:
         for found in pattern.finditer(text):
             key = found.group(1).strip(".-")
-            if not key.endswith(("Error", "Exception")):
+            if not key.endswith(("Error", "Exception", ".py", ".java", ".scala", ".sh", ".sql")):
                 return key
     return None

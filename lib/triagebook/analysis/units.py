@@ -292,3 +292,47 @@ def constant_within_groups(
     scale = medians["old"].abs().clip(lower=1e-9)
     agree = (back - medians["old"]).abs() / scale < 0.02
     return GroupedConstant(by, len(medians), int(agree.sum()), int(medians["size"].sum()))
+
+
+def partial_conversion(reference: np.ndarray, current: np.ndarray) -> ConstantChange | None:
+    """Find a known conversion that only some of the rows went through, so far that they left the range.
+
+    Rows beyond the reference's range are undone by each known conversion. The right one brings nearly
+    all of them back, and spreads them as the reference's own rows would lie if they were converted.
+
+    Parameters
+    ----------
+    reference, current : float arrays, shape (n,), (m,), without NaN
+
+    Returns
+    -------
+    ConstantChange or None
+        `before` and `after` are distances of all current rows, the far ones as they are and undone.
+        None with fewer than eight far rows, or where no known conversion fits.
+    """
+    if len(reference) < 50 or len(current) < 8:
+        return None
+    low, high = np.quantile(reference, [0.001, 0.999])
+    margin = 0.1 * (high - low)
+    far = (current < low - margin) | (current > high + margin)
+    if far.sum() < 8 or far.mean() < 0.02:
+        return None
+    best: tuple[float, ConstantChange] | None = None
+    before = ks(reference, current)
+    for factor, offset, name in CONVERSIONS:
+        undone = (current[far] - offset) / factor
+        if np.mean((undone >= low - margin) & (undone <= high + margin)) < 0.97:
+            continue
+        converted = factor * reference + offset
+        beyond = converted[(converted < low - margin) | (converted > high + margin)]
+        if len(beyond) < 8:
+            continue
+        gap = ks(current[far], beyond)
+        if gap > 0.1 + 1.36 * np.sqrt(1 / far.sum() + 1 / len(beyond)):
+            continue
+        # Of conversions that fit alike the one named first is the commoner.
+        if best is None or gap < best[0] - 0.03:
+            back = current.copy()
+            back[far] = undone
+            best = gap, ConstantChange(factor, offset, before, ks(reference, back), name, gap)
+    return best[1] if best is not None else None

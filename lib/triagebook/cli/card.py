@@ -11,7 +11,7 @@ from rich.text import Text
 
 from triagebook.cli.output import plain
 from triagebook.core.times import short
-from triagebook.core.words import confidence
+from triagebook.core.words import confidence, several
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -200,15 +200,30 @@ def not_seen(diagnosis: Diagnosis) -> list[str]:
     gone = [entry for entry in diagnosis.ledger if entry.status in _NOT_SEEN]
     told = {entry.id for entry in gone}
     lines = [_pull(entry) for entry in gone]
-    lines += [
-        plain(finding.statement)
-        for finding in diagnosis.findings
-        if finding.verdict == "unknown" and not told.intersection(finding.evidence)
-    ]
+    subjects: list[str] = []
+    unmeasured: list[str] = []
+    for finding in diagnosis.findings:
+        if finding.verdict != "unknown" or told.intersection(finding.evidence):
+            continue
+        said = plain(finding.statement)
+        # Of what nobody set up, one word a subject is enough; a list of questions hides the rest.
+        if said.endswith(": not configured"):
+            subjects.append(finding.check.partition(".")[0])
+        elif said.endswith(_UNMEASURED):
+            unmeasured.append(said.removesuffix(_UNMEASURED))
+        else:
+            lines.append(said)
+    if unmeasured:
+        lines.append(f"no metric for: {several(list(dict.fromkeys(unmeasured)), 6)}")
     absent = [plain(e.source) for e in diagnosis.ledger if e.status == "not_configured"]
     if absent:
         lines.append(f"not configured: {', '.join(absent)}")
+    elif subjects:
+        lines.append(f"nothing configured to ask about: {', '.join(dict.fromkeys(subjects))}")
     return list(dict.fromkeys(lines))
+
+
+_UNMEASURED = " could not be seen: no metric of that kind"
 
 
 def _pull(entry: LedgerEntry) -> str:

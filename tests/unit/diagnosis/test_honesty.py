@@ -13,9 +13,9 @@ from triagebook.analysis import logs
 from triagebook.core.models import Alert, Service, TableSpec, TaskRun, Windows, to_json
 from triagebook.diagnosis import diagnose as module
 from triagebook.diagnosis.answer import Answer, Signal
+from triagebook.diagnosis.confidence import CAP
 from triagebook.diagnosis.context import Context
 from triagebook.diagnosis.diagnose import diagnose, replay
-from triagebook.diagnosis.confidence import CAP
 from triagebook.diagnosis.ranking import rank
 from triagebook.diagnosis.severity import severity
 from triagebook.evidence.bundle import Bundle, write_bundle

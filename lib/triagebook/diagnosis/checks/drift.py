@@ -270,6 +270,8 @@ def harm(ctx: Context) -> Iterable[Answer]:
                 )
                 yield _harm_answer(ctx, column, stand_in, result, put_back[3])
                 continue
+        if weight is None and ctx.features and column.name not in ctx.features:
+            yield _not_read(ctx, column)
         if weight is None or (not ctx.features and not ctx.importance):
             continue
         yield _importance_answer(ctx, column, weight)
@@ -309,6 +311,27 @@ def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, 
                 if segment is not None and not harmful
                 else ()
             ),
+        ),
+    )
+
+
+def _not_read(ctx: Context, column: Column) -> Answer:
+    """Tell of a column that moved and that no feature carries the name of."""
+    return Answer(
+        locus=f"feature:{column.name}",
+        verdict="ok",
+        statement=f"{column.name} is no feature of the model",
+        since=column.since,
+        evidence=ctx.cite("tables", column.table),
+        signals=(
+            Signal(
+                "drift.harmless",
+                f"feature:{column.name}",
+                2.5,
+                headline=f"{column.name} moved, and the model does not read it.",
+                mechanism="No feature of the model carries its name.",
+            ),
+            Signal("drift.feature_shift", f"feature:{column.name}", -2.0),
         ),
     )
 

@@ -15,6 +15,7 @@ from triagebook.analysis.units import (
     constant_changes,
     constant_from_groups,
     constant_within_groups,
+    partial_conversion,
     pinning,
     with_luck,
 )
@@ -171,6 +172,14 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
         exact = constant_from_groups(reference, after, column.name, grouping) if grouping else None
         change = exact or _likeliest(ctx, column, reference, after)
         where = f"{column.table}.{column.name}"
+        if change is None or (exact is None and change.explained < 0.85):
+            part = partial_conversion(
+                as_numbers(reference[column.name]), as_numbers(after[column.name])
+            )
+            if part is not None:
+                found[column.locus] = part, None
+                yield _partly(ctx, column, part)
+                continue
         if change is None:
             yield Answer(
                 locus=column.locus,
@@ -257,6 +266,37 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
                 ),
             ),
         )
+
+
+def _partly(ctx: Context, column: Column, change: ConstantChange) -> Answer:
+    """Tell of a known conversion that some of a column's rows went through."""
+    done = _in_words(change.factor, change.offset)
+    return Answer(
+        locus=column.locus,
+        verdict="bad",
+        since=column.since,
+        statement=(
+            f"Rows of {column.table}.{column.name} beyond its range are {done} ({change.name}): undone, "
+            f"they lie as they used to, and {share(max(change.explained, 0))} of the movement is gone"
+        ),
+        value=round(change.factor, 6),
+        unit="factor",
+        effect=round(change.explained, 4),
+        evidence=ctx.cite("tables", column.table),
+        signals=(
+            Signal(
+                "data.unit_change",
+                column.locus,
+                4.0,
+                headline=_headline(column.name, change.name, done),
+                mechanism=f"Values are {done}: the model reads ordinary rows as unusual ones.",
+            ),
+            Signal("data.corrupted_values", column.locus, -3.5),
+            Signal("drift.feature_shift", f"feature:{column.name}", -2.5),
+            Signal("drift.harmless", f"feature:{column.name}", -1.5),
+            Signal("none", "*", -3.0),
+        ),
+    )
 
 
 def _likeliest(

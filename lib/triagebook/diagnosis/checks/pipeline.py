@@ -11,6 +11,7 @@ import pandas as pd
 
 from triagebook.analysis.failures import endpoint_of, headline_of, key_of, name_in, our_line
 from triagebook.analysis.logs import trouble_of
+from triagebook.core.models import IncidentType
 from triagebook.core.words import clock, count, several, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.catalogue import cause as cause_of
@@ -45,6 +46,7 @@ TASK_CAUSES = (
     "pipeline.contract_rejected",
     "pipeline.deploy_failed",
 )
+_NOT_OF_TIME = frozenset({IncidentType.DRIFT, IncidentType.MODEL_PERFORMANCE})
 CHANGE_S = 48 * 3_600.0
 """A deploy this long before a task's first failure may have caused it: tasks run once a day."""
 
@@ -52,8 +54,17 @@ CHANGE_S = 48 * 3_600.0
 def _version_of(ctx: Context, text: str, changes: Sequence[Change]) -> tuple[str, str]:
     model = ctx.bundle.service.model
     name = (model.name if model else None) or "model"
+    told = re.search(rf"{re.escape(name)}[/:@ ]+(?:version[ =:]*)?(v?\d[\w.\-]*)", text)
+    if told:
+        return name, told.group(1).rstrip(".")
     for change in changes:
-        if change.kind in ("model", "deploy") and change.to:
+        ours = change.kind == "model" or (
+            change.kind == "deploy" and name.lower() in change.what.lower()
+        )
+        if ours and change.to:
+            return name, change.to
+    for change in changes:
+        if change.kind == "deploy" and change.to:
             return name, change.to
     found = re.search(
         rf"{re.escape(name)}[/:@ ]+(?:version[ =:]*)?(v?\d[\w.\-]*)", text
@@ -214,13 +225,8 @@ def _failed_answer(ctx: Context, first: Failure) -> Iterable[Answer]:
         Signal("none", "*", -3.5),
     ]
     signals += _rivals(ctx, cause, first, changes)
-    signals += [
-        # A table that is old because what fills it failed is no fault of its own.
-        Signal(gone, f"table:{table}", -3.5)
-        for table in ctx.tables
-        if first.run.task in ctx.upstream_of({table}) or not _known_upstream(ctx, table)
-        for gone in ("data.stale", "data.missing_rows")
-    ]
+    # A table that is old because a task failed is no fault of its own.
+    signals += [Signal("data.stale", "*", -3.5), Signal("data.missing_rows", "*", -2.0)]
     if cause != "pipeline.disk_full":
         signals.append(Signal("pipeline.disk_full", "*", -1.0))
     else:
@@ -237,10 +243,6 @@ def _failed_answer(ctx: Context, first: Failure) -> Iterable[Answer]:
         evidence=[*ctx.cite("pipeline"), *(ctx.cite("logs") if first.from_logs else [])],
         signals=tuple(signals),
     )
-
-
-def _known_upstream(ctx: Context, table: str) -> bool:
-    return bool(ctx.upstream_of({table}) - {table})
 
 
 def _mechanism(first: Failure, changes: Sequence[Change]) -> str:
@@ -350,7 +352,10 @@ def late(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "pipeline.slow",
                 locus,
-                (3.0 if factor >= 2.5 else 2.4) - (2.0 if other else 0.0),
+                (3.0 if factor >= 2.5 else 2.4)
+                - (2.0 if other else 0.0)
+                # A slow task explains what is late, not what a column or a model says.
+                - (1.5 if ctx.incident_type in _NOT_OF_TIME else 0.0),
                 headline=f"Task {run.task} takes {factor:.1f} times as long.",
                 mechanism="What waits for it is late.",
             ),

@@ -272,7 +272,7 @@ def cpu(ctx: Context) -> Iterable[Answer]:
                 ),
                 *(
                     (
-                        Signal("latency.bad_instance", "*", -1.0),
+                        Signal("latency.bad_instance", "*", -2.5),
                         Signal("latency.cpu_throttling", "*", -1.0),
                     )
                     if one

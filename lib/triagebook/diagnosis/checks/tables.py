@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "data.schema_change",
     "Is each column there, of its type?",
     finds=("data.schema_change",),
-    opposes=("none", "data.schema_change"),
+    opposes=("data.missing_values", "none", "data.schema_change"),
 )
 def schema(ctx: Context) -> Iterable[Answer]:
     """Compare columns and types, and tables that cannot be compared at all."""
@@ -56,7 +56,7 @@ def schema(ctx: Context) -> Iterable[Answer]:
             str(c)
             for c in table.reference
             if c in table.current
-            and table.current[c].isna().all()
+            and _dark(table.current[c])
             and table.reference[c].notna().mean() > 0.5
             and kind_of(table.reference[c]) != "empty"
         ]
@@ -93,12 +93,20 @@ def schema(ctx: Context) -> Iterable[Answer]:
                     mechanism="What reads the table by the old names or types gets nulls, or fails.",
                 ),
                 Signal("none", "*", -5.0),
+                # The old name's nulls are the renaming, seen from the other side.
+                *(Signal("data.missing_values", f"column:{name}.{c}", -4.0) for c in gone_dark),
             ),
         )
     if ctx.inputs and not hit:
         yield fine(
             ctx, "Every column is there, of its type", Signal("data.schema_change", "*", -3.0)
         )
+
+
+def _dark(values: pd.Series) -> bool:
+    """Whether a column holds nothing in its newest fifth, whatever stood there before."""
+    newest = values.iloc[-max(len(values) // 5, 1) :]
+    return bool(len(newest) and newest.isna().all())
 
 
 def _nothing_to_compare(table: Table) -> str | None:
@@ -121,7 +129,7 @@ def _nothing_to_compare(table: Table) -> str | None:
     "data.keys",
     "Do keys repeat?",
     finds=("data.duplicate_rows", "data.join_broken"),
-    opposes=("none", "data.duplicate_rows"),
+    opposes=("model.serving_skew", "none", "data.duplicate_rows"),
 )
 def keys(ctx: Context) -> Iterable[Answer]:
     """Count repeated keys, at the table furthest upstream that repeats them."""
@@ -166,6 +174,8 @@ def keys(ctx: Context) -> Iterable[Answer]:
                     mechanism="Repeated rows count twice in every sum, share and training set.",
                 ),
                 Signal("none", "*", -5.0),
+                # Of keys that repeat no one row can be held against what was served.
+                Signal("model.serving_skew", "*", -3.0),
             ),
         )
     if ctx.inputs and not hit:
