@@ -155,6 +155,7 @@ def _calm(ctx: Context) -> float:
     "Does one constant explain it, as a change of unit would?",
     finds=("data.unit_change",),
     opposes=(
+        "none",
         "data.corrupted_values",
         "drift.feature_shift",
         "drift.seasonal",
