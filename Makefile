@@ -15,7 +15,7 @@ READY = .venv/.ready
 INSTALLED = .venv/.requirements.txt
 CACHES = .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help demo test lint type score lock clean
+.PHONY: help demo test lint type bench score lock clean
 
 help:  ## print what there is
 	@echo "triagebook: when an alert about an ML pipeline fires, the investigation is already written."
@@ -42,6 +42,9 @@ lint: $(READY)  ## check style, imports between packages, and that notebooks car
 
 type: $(READY)  ## check types
 	$(BIN)/mypy
+
+bench: $(READY)  ## score public benchmark data (BENCH=DIR); skips, saying so, without it
+	@$(BIN)/python -m tests.benchmarks._all $(BENCH)
 
 score: $(READY)  ## score the diagnosis on the scenario library (ARGS='--seeds 0:3 --jobs 2')
 	@$(BIN)/python -m tests.scenarios $(ARGS)

@@ -91,7 +91,9 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
     _data_before_model(cases, pairs)
     _one_fault_a_column(cases)
     _what_slows_it(cases)
-    order = sorted(cases, key=lambda key: (-cases[key].weight, key))
+    # What nothing speaks for any more is no hypothesis.
+    spoken = [key for key, case in cases.items() if case.for_ or key == nothing]
+    order = sorted(spoken, key=lambda key: (-cases[key].weight, key))
     for cause in ("drift.seasonal", "drift.harmless"):
         # A whole weather front moves with the season: two of its features stand for all.
         for key in [key for key in order if key[0] == cause][2:]:
