@@ -49,7 +49,9 @@ def test_confidence_is_the_softmax_of_prior_and_evidence():
     assert found[STALE].for_ == ["F01", "F02"]
 
 
-@pytest.mark.parametrize(("weight", "there"), [(-1.0, False), (0.0, False), (0.1, True)])
+@pytest.mark.parametrize(
+    ("weight", "there"), [(-1.0, False), (0.29, False), (0.3, True), (0.31, True)]
+)
 def test_a_hypothesis_has_to_be_spoken_for(weight, there):
     found, _ = ranked(said(signal(*STALE, weight)))
     assert (STALE in found) == there
