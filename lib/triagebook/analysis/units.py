@@ -331,8 +331,10 @@ def partial_conversion(reference: np.ndarray, current: np.ndarray) -> ConstantCh
         if gap > 0.1 + 1.36 * np.sqrt(1 / far.sum() + 1 / len(beyond)):
             continue
         # Of conversions that fit alike the one named first is the commoner.
-        if best is None or gap < best[0] - 0.03:
-            back = current.copy()
-            back[far] = undone
-            best = gap, ConstantChange(factor, offset, before, ks(reference, back), name, gap)
+        back = current.copy()
+        back[far] = undone
+        after = ks(reference, back)
+        # Rows that moved by themselves moved within the range too: undoing the far ones leaves those.
+        if after <= 0.4 * before and (best is None or gap < best[0] - 0.03):
+            best = gap, ConstantChange(factor, offset, before, after, name, gap)
     return best[1] if best is not None else None

@@ -166,7 +166,7 @@ def test_changes_outside_the_window_are_left_out_and_suspects_are_bold():
     [
         (2, "UTC, 18 to 20 May 2024"),
         (20, "UTC, 30 April to 20 May 2024"),
-        (0.5, "UTC, 20 to 20 May 2024"),
+        (0.5, "UTC, 20 May 2024"),
     ],
 )
 def test_a_time_axis_names_the_dates_it_spans(days: float, said: str):
