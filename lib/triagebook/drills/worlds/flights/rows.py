@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from triagebook.core.errors import ScenarioError
 from triagebook.drills.tabular.company import Column
 from triagebook.drills.tabular.material import Material, Y
 from triagebook.drills.worlds.flight_delay.model import LATE_MIN
@@ -89,8 +90,9 @@ class NoMore:
     """A source without further rows: real rows are what they are."""
 
     def rows(self, ts: pd.Series[pd.Timestamp], rng: np.random.Generator) -> pd.DataFrame:
-        """Raise: nothing is drawn in this world."""
-        raise NotImplementedError("the world of real flights draws no rows")
+        """Raise ScenarioError: nothing is drawn in this world."""
+        del ts, rng
+        raise ScenarioError("the world of real flights draws no rows", "plant it in another world")
 
 
 def flight_material(
