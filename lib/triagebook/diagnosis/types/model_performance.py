@@ -28,9 +28,9 @@ MODEL_PERFORMANCE = Spec(
         Section(
             "quality",
             "Is it really less right, and where?",
-            "Each bar is a slice: how much more (red) or less (blue) it is wrong than before. Only "
-            "labels that had the same time to arrive are compared. A tall bar of a tiny slice is "
-            "chance, and is left out.",
+            "Only labels that had the same time to arrive are compared, with the same hours before. A "
+            "slice is named with its rows and how far it left what was expected; a tiny slice that "
+            "stands out is chance, and is left out.",
             (*ask.QUALITY, *ask.LABELS, *ask.SLICES),
         ),
         Section(
