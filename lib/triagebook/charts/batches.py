@@ -27,6 +27,7 @@ from triagebook.charts._style import (
     rc,
     time_axis,
 )
+from triagebook.charts.timelines import suspects, window_changes
 from triagebook.core.words import clock, count, number, several
 
 if TYPE_CHECKING:
@@ -71,8 +72,7 @@ def volume(ctx: Context, width: Width) -> Drawn | None:
         time_axis(axes[-1], *ctx.bundle.windows.current, width)
         for panel in axes:
             mark_onset(panel, ctx.results["diagnosis"].onset, label=panel is axes[0])
-        changes = [c for c in ctx.changes if start <= pd.Timestamp(c.ts).value <= end]
-        mark_changes(axes, changes, [c for c, _ in ctx.results.get("suspects", [])], width)
+        mark_changes(axes, window_changes(ctx), suspects(ctx), width)
     return Drawn(made, f"Rows over the current window: {'; '.join(said)}.")
 
 

@@ -26,6 +26,7 @@ from triagebook.charts._style import (
     rc,
     time_axis,
 )
+from triagebook.charts.timelines import suspects, window_changes
 from triagebook.core.words import number, several
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from triagebook.analysis.telemetry import Reading
-    from triagebook.core.models import Change
     from triagebook.diagnosis.context import Context
 
 _DAY = 86_400_000_000_000
@@ -206,7 +206,7 @@ def _panels(ctx: Context, width: Width, chosen: Sequence[Reading]) -> Drawn | No
         time_axis(axes[-1], start, end, width)
         for panel in axes:
             mark_onset(panel, diagnosis.onset, label=panel is axes[0])
-        mark_changes(axes, _changes(ctx), [c for c, _ in ctx.results.get("suspects", [])], width)
+        mark_changes(axes, window_changes(ctx), suspects(ctx), width)
     return Drawn(made, f"Over the current window: {'; '.join(said)}.")
 
 
@@ -241,11 +241,6 @@ def _name_lines(panel: Axes, at: np.ndarray, values: np.ndarray, mid: np.ndarray
             va="bottom" if side > 0 else "top",
             path_effects=halo(),
         )
-
-
-def _changes(ctx: Context) -> list[Change]:
-    start, end = ctx.bundle.windows.current
-    return [c for c in ctx.changes if start <= c.ts <= end]
 
 
 def _now(ctx: Context, reading: Reading) -> tuple[np.ndarray, np.ndarray]:

@@ -44,11 +44,13 @@ def _diagnosis(ctx: Context) -> Diagnosis:
     return found
 
 
-def _suspects(ctx: Context) -> list[Change]:
+def suspects(ctx: Context) -> list[Change]:
+    """Return the changes that lie upstream of what broke and came shortly before."""
     return [change for change, _ in ctx.results.get("suspects", [])]
 
 
-def _window_changes(ctx: Context) -> list[Change]:
+def window_changes(ctx: Context) -> list[Change]:
+    """Return the changes of the current window, oldest first."""
     start, end = ctx.bundle.windows.current
     return [c for c in ctx.changes if start <= c.ts <= end]
 
@@ -188,7 +190,7 @@ def symptom(ctx: Context, width: Width) -> Drawn | None:
         time_axis(axes[-1], *ctx.bundle.windows.current, width)
         for panel in axes:
             mark_onset(panel, diagnosis.onset, label=panel is axes[0])
-        mark_changes(axes, _window_changes(ctx), _suspects(ctx), width)
+        mark_changes(axes, window_changes(ctx), suspects(ctx), width)
         made.align_ylabels(axes)
     m = column.movement
     alt = (
@@ -278,7 +280,7 @@ _MOST_TASKS = 8
 @CHARTS.register("around")
 def around(ctx: Context, width: Width) -> Drawn | None:
     """Draw changes, failed tasks and new errors as rows of one time axis, the onset through all."""
-    changes = _window_changes(ctx)
+    changes = window_changes(ctx)
     start, end = ctx.bundle.windows.current
     failed = [
         r
@@ -292,7 +294,7 @@ def around(ctx: Context, width: Width) -> Drawn | None:
     ]
     if not changes and not failed and not templates:
         return None
-    suspected = {id(c) for c in _suspects(ctx)}
+    suspected = {id(c) for c in suspects(ctx)}
     rows: list[tuple[str, str, list[tuple[float, str]]]] = []
     most = 30 if width == "narrow" else 52
     for change in changes[-10:]:
