@@ -69,7 +69,11 @@ def _empty(cells: Cells) -> list[Breach]:
     if not cells.timed and (confined(now) or (before.any() and uneven(now))):
         return []
     share = float(now.mean())
-    return [Breach("missing", share, natural.share, cells.example(now), now, missing=True)]
+    return [
+        Breach(
+            "missing", share, natural.share, cells.example(now), now, missing=True, before=before
+        )
+    ]
 
 
 def _unique(cells: Cells) -> list[Breach]:

@@ -32,6 +32,8 @@ class Breach:
         Which rows break it.
     missing : bool
         Whether the rule is that there is a value.
+    before : bool array, shape (n_ref,), or None
+        Which rows of the reference break it, where that is kept.
     """
 
     what: str
@@ -40,6 +42,7 @@ class Breach:
     example: str
     rows: np.ndarray
     missing: bool = False
+    before: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def judge(
             return []
     if values and not strict and not _by_value(cells, before, now, plain=plain):
         return []
-    return [Breach(what, float(now.mean()), natural.share, cells.example(now), now)]
+    return [Breach(what, float(now.mean()), natural.share, cells.example(now), now, before=before)]
 
 
 def _by_value(cells: Cells, before: np.ndarray, now: np.ndarray, *, plain: bool) -> bool:

@@ -52,7 +52,7 @@ TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "pipeline.contract_rejected",
         re.compile(
             r"(schema|contract|expectation|data|quality)[\w ]{0,20}(validation|check|suite|test)s?\b[^.\n]{0,60}\b(fail|reject|violat|not met)"
-            r"|(validation|contract|expectation|quality (check|gate))s?[^.\n]{0,40}\b(failed|rejected|violated)"
+            r"|(?<![\w-])(validation|contract|expectation|quality (check|gate))s?[^.\n]{0,40}\b(failed|rejected|violated)"
             r"|ExpectationSuite|ValidationFailed|expect_(column|table|multicolumn)_\w+|\bchecks? failed|ChecksFailed|\brejected \S+ rows|SchemaErrors?\b|DataQuality\w*(Error|Exception|Failed)"
             r"|ContractViolation|quarantined \S+ rows|unexpected_count|success['\"]?: ?[Ff]alse",
             re.IGNORECASE,
@@ -93,7 +93,7 @@ TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"(missing|undefined|unset|required)[\w ]{0,20}(environment )?(variable|setting|config\w*|parameter|option|key\b)"
             r"|(variable|setting|parameter|option|config\w*|key)\b[^.\n]{0,60}\b(is |was )?(missing|not set|undefined|not defined|required|does not exist|invalid|unknown)"
-            r"|(?-i:KeyError: ['\"][A-Z][A-Z0-9_]+['\"])|os\.environ|invalid (value|config\w*|setting|literal for|option|choice)"
+            r"|(?-i:KeyError: ['\"]([A-Z][A-Z0-9_]+|[a-z_]\w*(\.\w+)+)['\"])|\b(settings|config|conf)\w*\.py\b[^\0]{0,300}?KeyError|os\.environ|invalid (value|config\w*|setting|literal for|option|choice)"
             r"|ValidationError[^\n]{0,80}[Ss]etting|\((setting|option|config\w*) [\w.]+\)|could not parse config|ConfigError|ConfigurationError|ConfigException|ImproperlyConfigured"
             r"|yaml\.\w*Error|toml\w*\.\w*Error|\bnot set\b|no such option|unrecognized arguments|must be (one of|between|a positive|greater)",
             re.IGNORECASE,

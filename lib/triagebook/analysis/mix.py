@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from triagebook.analysis.blocks import past_windows
 from triagebook.analysis.units import ks
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,46 @@ def segment_shift(reference: pd.Series, current: pd.Series) -> tuple[str, float,
     gap = new.reindex(every).fillna(0.0) - old.reindex(every).fillna(0.0)
     value = str(gap.abs().idxmax())
     return value, float(old.get(value, 0.0)), float(new.get(value, 0.0))
+
+
+def lost_rows(
+    reference: pd.Series, reference_times: np.ndarray, current: pd.Series, current_times: np.ndarray
+) -> tuple[str, float, float] | None:
+    """Find one value whose rows stay away, while the others' come as they do at these hours.
+
+    Parameters
+    ----------
+    reference, current : Series, shape (n,), (m,)
+        A category, in time order.
+    reference_times, current_times : int64 arrays, nanoseconds
+
+    Returns
+    -------
+    (value, rows now, rows to expect) or None
+        None unless at least seven tenths of at least 30 rows are lost, and the other values' rows lie
+        within a quarter of what the same hours of other days have.
+    """
+    if len(current_times) < 2 or not len(reference_times):
+        return None
+    blocks = past_windows(reference_times, int(current_times[0]), int(current_times[-1]) + 1)
+    if len(blocks) < 4:
+        return None
+    old = reference.astype(str).to_numpy()
+    now = current.dropna().astype(str).value_counts()
+    past = [pd.Series(old[block]).value_counts() for block in blocks]
+    every = pd.concat(past, axis=1).fillna(0.0)
+    usual = every.median(axis=1)
+    gone = (usual - now.reindex(usual.index).fillna(0.0)).sort_values(ascending=False)
+    if gone.empty:
+        return None
+    value = str(gone.index[0])
+    due, came = float(usual[value]), float(now.get(value, 0.0))
+    others, rest = float(usual.drop(value).sum()), float(now.drop(value, errors="ignore").sum())
+    if due < 30 or came > 0.3 * due or came >= 0.75 * float(every.min(axis=1)[value]):
+        return None
+    if others <= 0 or not 0.75 <= rest / others <= 1.33:
+        return None
+    return value, came, due
 
 
 def mix_change(

@@ -93,6 +93,8 @@ class Movement:
     jump: float = 0.0
     null_natural: float = 0.0
     surprise: Surprise | None = None
+    timed: bool = False
+    """Whether blocks are earlier days, rather than stretches of rows in whatever order they stand."""
     """How far beyond chance, where the rows of both windows could be exchanged; None where not."""
 
     @property
@@ -130,9 +132,13 @@ class Movement:
         """Effect over the natural movement (or the noise, where no block could be compared).
 
         Where rows can be exchanged, the same scale by the sharper test: 1.25 is the level of chance.
+        However sure, it has to lie beyond what earlier days do.
         """
         sure = self._surprise if self.effect >= _MIN_SURE_EFFECT else 0.0
-        return max(self.effect / max(self.natural, self.noise, 0.01), _BEYOND * sure)
+        sharper = _BEYOND * sure
+        if self.timed:
+            sharper = min(sharper, self.effect / max(self.natural, 0.01))
+        return max(self.effect / max(self.natural, self.noise, 0.01), sharper)
 
     @property
     def strength(self) -> float:
@@ -242,6 +248,7 @@ def movement(
         else 0.0,
         null_natural=null_natural,
         surprise=surprise,
+        timed=timed,
     )
 
 

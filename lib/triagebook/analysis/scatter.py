@@ -65,3 +65,38 @@ def grouped(rows: np.ndarray, codes: np.ndarray) -> bool:
     blocks = 1 + int(((np.diff(place) > 1) | (np.diff(values) != 0)).sum())
     some = len(place) <= 0.98 * len(rows)
     return some and len(place) >= 4 * distinct and blocks <= 1.5 * distinct
+
+
+def worst_stretch(rows: np.ndarray, size: int) -> float:
+    """Return the largest share of the rows in any stretch of `size` neighbours, [0, 1].
+
+    Parameters
+    ----------
+    rows : bool array, shape (n,), in time order
+    size : int
+        Clipped to between 20 rows and a third of all.
+    """
+    size = max(min(size, len(rows) // 3), 20)
+    if len(rows) < size:
+        return 0.0
+    total = np.concatenate(([0], np.cumsum(rows)))
+    return float((total[size:] - total[:-size]).max()) / size
+
+
+def beyond_stretches(before: np.ndarray, size: int, share: float, rows: int) -> bool:
+    """Tell whether a share is more than any stretch of the past had, by a quarter and more than chance.
+
+    Parameters
+    ----------
+    before : bool array, shape (n_ref,), in time order
+        Which rows of the past were so.
+    size : int
+        Rows of the past that last as long as the rows of now.
+    share : float
+        Share of the rows of now that are so, [0, 1].
+    rows : int
+        So many rows of now there are.
+    """
+    worst = worst_stretch(before, size)
+    chance = 2 * float(np.sqrt(worst * (1 - worst) / max(rows, 1)))
+    return share > worst + max(0.25 * worst, chance)

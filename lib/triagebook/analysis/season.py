@@ -42,8 +42,19 @@ class Season:
 
     @property
     def expected_now(self) -> bool:
-        """Whether the level now lies in what trend and day-to-day variation allow."""
-        return self.low <= self.actual <= self.high
+        """Whether the level now lies in what trend and day-to-day variation allow, or was there a week ago."""
+        return self.low <= self.actual <= self.high or self.as_a_week_before
+
+    @property
+    def as_a_week_before(self) -> bool:
+        """Whether the same weekday, a week before, lay within a third of the movement from here."""
+        if self.week_before is None:
+            return False
+        gap = abs(self.actual - self.reference_mean)
+        same_side = (self.actual - self.reference_mean) * (
+            self.week_before - self.reference_mean
+        ) > 0
+        return same_side and abs(self.actual - self.week_before) <= gap / 3
 
     @property
     def share_by_trend(self) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.blocks import DAY
+from triagebook.analysis.slice_sums import LEAST, Field
 from triagebook.core.words import number
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 _LEVELS = 40
 _BINS = 8
 _FEW = 12
-_LEAST = 25
-_STARTS = (0.0, 0.35, 0.6, 0.8)
-"""A fault may begin within the window: the rows before it would hide it."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,13 @@ class Coded:
     names: list[str]
     ordered: bool
     edges: tuple[float, ...] = ()
+    exact: np.ndarray | None = None
+    """Of a quantity, the number of each row's exact value, shape (n,); None of a category."""
 
     def only(self, rows: np.ndarray) -> Coded:
         """Return the groups of some rows."""
-        return Coded(self.column, self.codes[rows], self.names, self.ordered, self.edges)
+        exact = self.exact[rows] if self.exact is not None else None
+        return Coded(self.column, self.codes[rows], self.names, self.ordered, self.edges, exact)
 
     def named(self, low: int, high: int) -> str:
         """Write groups low to high (inclusive) as `COLUMN=VALUE`, a range as `COLUMN=10..20`."""
@@ -82,7 +82,8 @@ def coded(column: str, values: pd.Series, reference: np.ndarray) -> Coded | None
             codes[~np.isfinite(numbers)] = -1
             if len(edges) < 1:
                 return None
-            return Coded(column, codes, [], ordered=True, edges=tuple(float(e) for e in edges))
+            exact, _ = pd.factorize(numbers)
+            return Coded(column, codes, [], True, tuple(float(e) for e in edges), exact)
         values = pd.Series(numbers)
     codes, uniques = pd.factorize(values, use_na_sentinel=True)
     if len(uniques) < 2:
@@ -92,7 +93,7 @@ def coded(column: str, values: pd.Series, reference: np.ndarray) -> Coded | None
     if len(uniques) > _LEVELS:
         # Of very many values only the frequent ones can be slices; with none frequent it is a key.
         kept = np.argsort(-size, kind="stable")[:_LEVELS]
-        if size[kept[0]] < 2 * _LEAST:
+        if size[kept[0]] < 2 * LEAST:
             return None
         again = np.full(len(uniques) + 1, -1)
         again[kept] = np.arange(len(kept))
@@ -148,128 +149,6 @@ class Slice:
         return self.name == "*"
 
 
-@dataclass(frozen=True)
-class Field:
-    """The statistics of all rows, ready to be summed by slice.
-
-    Attributes
-    ----------
-    stats : float array, shape (n, k)
-    times : int64 array, shape (n,), nanoseconds, ascending
-    reference, late : bool array, shape (n,)
-    """
-
-    stats: np.ndarray
-    times: np.ndarray
-    reference: np.ndarray
-    late: np.ndarray
-    floor: np.ndarray
-    """Least variance of a row's statistic, shape (k,): a slice that happens to be all alike is no surer."""
-
-    def starts(self) -> list[int]:
-        """Rows from which the movement may be measured: a few quantiles of the late rows."""
-        rows = np.flatnonzero(self.late)
-        return sorted({int(rows[int(q * len(rows))]) for q in _STARTS}) if len(rows) else []
-
-    def sums(self, codes: np.ndarray, k: int) -> _Sums:
-        """Sum the statistics by group and day."""
-        there = codes >= 0
-        day = (self.times - self.times[0]) // DAY if len(self.times) else self.times
-        return _Sums.of(self, codes, there, day.astype(np.int64), k)
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Reference: counts, means, variances, and what days differ by; late: counts and sums by start."""
-
-    n: np.ndarray
-    mean: np.ndarray
-    square: np.ndarray
-    natural: np.ndarray
-    late_n: np.ndarray
-    late_sum: np.ndarray
-    late_square: np.ndarray
-    days: np.ndarray
-    floor: np.ndarray
-
-    @classmethod
-    def of(
-        cls, rows: Field, codes: np.ndarray, there: np.ndarray, day: np.ndarray, k: int
-    ) -> _Sums:
-        k_stats = rows.stats.shape[1]
-        old = there & rows.reference
-        c, d = codes[old], day[old]
-        days = int(d.max()) + 1 if len(d) else 1
-        cell = d * k + c
-        size = np.bincount(cell, minlength=days * k).reshape(days, k).astype(float)
-        n = size.sum(axis=0)
-        mean, square, natural = (np.zeros((k, k_stats)) for _ in range(3))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            for j in range(k_stats):
-                v = rows.stats[old, j]
-                total = np.bincount(cell, v, days * k).reshape(days, k)
-                mean[:, j] = total.sum(axis=0) / n
-                square[:, j] = np.bincount(c, v * v, k) / n
-                var = np.maximum(square[:, j] - mean[:, j] ** 2, 1e-12)
-                # What days differ by, beyond what their few rows give (DerSimonian and Laird 1986).
-                gap = np.where(size > 0, (total / size - mean[:, j]) ** 2 * size / var, 0.0)
-                used = (size > 0).sum(axis=0)
-                weight = n - (size**2).sum(axis=0) / n
-                own = np.maximum((gap.sum(axis=0) - (used - 1)) / weight, 0.0) * var
-                own = np.where((used >= 4) & np.isfinite(own), own, 0.0)
-                big = n >= _LEAST
-                pooled = float(np.median(own[big])) if big.any() else 0.0
-                natural[:, j] = np.maximum(pooled, own)
-        starts = rows.starts()
-        late_n = np.zeros((len(starts), k))
-        late_sum, late_square = (np.zeros((len(starts), k, k_stats)) for _ in range(2))
-        span = np.ones(len(starts))
-        for i, start in enumerate(starts):
-            part = slice(start, None)
-            ok = there[part] & rows.late[part]
-            c = codes[part][ok]
-            late_n[i] = np.bincount(c, minlength=k)
-            for j in range(k_stats):
-                v = rows.stats[part, j][ok]
-                late_sum[i, :, j] = np.bincount(c, v, k)
-                late_square[i, :, j] = np.bincount(c, v * v, k)
-            if len(rows.times):
-                span[i] = max((rows.times[-1] - rows.times[start]) / DAY, 1.0)
-        return cls(n, mean, square, natural, late_n, late_sum, late_square, span, rows.floor)
-
-    def joined(self, low: int, high: int) -> _Sums:
-        """Join the groups low to high (inclusive) into one."""
-        part = slice(low, high + 1)
-        n = self.n[part]
-        total = max(n.sum(), 1.0)
-        w = (n / total)[:, None]
-        return _Sums(
-            np.array([n.sum()]),
-            np.nansum(self.mean[part] * w, axis=0)[None],
-            np.nansum(self.square[part] * w, axis=0)[None],
-            np.nanmax(self.natural[part], axis=0)[None],
-            self.late_n[:, part].sum(axis=1, keepdims=True),
-            self.late_sum[:, part].sum(axis=1, keepdims=True),
-            self.late_square[:, part].sum(axis=1, keepdims=True),
-            self.days,
-            self.floor,
-        )
-
-    def z(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return z of each start, group and statistic, and the late means; shapes (s, k, stats)."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            after = self.late_sum / self.late_n[..., None]
-            own = np.maximum(self.late_square / self.late_n[..., None] - after**2, 0.0)
-            old = np.maximum(self.square - self.mean**2, 0.0)[None]
-            n, m = self.n[None, :, None], self.late_n[..., None]
-            var = np.maximum((old * n + own * m) / (n + m), self.floor)
-            error = var * (1 / m + 1 / n) + self.natural[None] * (1 / self.days[:, None, None])
-            z = (after - self.mean[None]) / np.sqrt(error)
-        few = (self.late_n < _LEAST) | (self.n[None] < _LEAST)
-        z[few] = 0.0
-        return np.nan_to_num(z), after
-
-
 def search(rows: Field, columns: Sequence[Coded], least_shift: np.ndarray) -> list[Slice]:
     """Find the slices that moved, the one that explains most first.
 
@@ -288,25 +167,27 @@ def search(rows: Field, columns: Sequence[Coded], least_shift: np.ndarray) -> li
     Notes
     -----
     The gain is half the sum of z² over the statistics, each z measured against rows and against what
-    days differ by anyway, less the logarithm of the number of slices looked at: small slices have to
-    be much surer to win. After Kulldorff, M. (1997), A spatial scan statistic.
+    earlier stretches differ by anyway, less the logarithm of the number of slices looked at: small
+    slices have to be much surer to win. After Kulldorff, M. (1997), A spatial scan statistic. A slice
+    is held against the rows beside it in time, all rows against their past.
     """
     starts = rows.starts()
-    if not starts or int(rows.reference.sum()) < _LEAST:
+    if not starts or int(rows.reference.sum()) < LEAST:
         return []
     found: list[Slice] = []
     everything = Coded("*", np.zeros(len(rows.times), dtype=np.int64), ["*"], ordered=False)
     looked = sum(len(_ranges(c)) for c in columns) * len(starts)
     price = float(np.log(max(looked, 1)))
-    whole = _best(rows, everything, starts, least_shift, float(np.log(len(starts))))
-    single = [s for c in columns for s in _best(rows, c, starts, least_shift, price)]
+    whole = _best(rows, rows, everything, starts, least_shift, float(np.log(len(starts))))
+    beside = rows.beside()
+    single = [s for c in columns for s in _best(rows, beside, c, starts, least_shift, price)]
     single.sort(key=lambda s: (-s.gain, s.name))
     found = [*whole, *single[:6]]
     # Pairs of the most telling columns, where both halves have a voice.
     telling = list(dict.fromkeys(s.columns[0] for s in single if s.gain > 2))[:4]
     if single and single[0].gain > 6:
         found += _pairs(
-            rows, [c for c in columns if c.column in telling], starts, least_shift, price
+            rows, beside, [c for c in columns if c.column in telling], starts, least_shift, price
         )
     found.sort(key=lambda s: (-s.gain, s.name))
     return [_with_outside(rows, s) for s in found[:8] if s.gain > 0]
@@ -320,14 +201,17 @@ def _ranges(column: Coded) -> list[tuple[int, int]]:
 
 
 def _best(
-    rows: Field, column: Coded, starts: list[int], least: np.ndarray, price: float
+    rows: Field, judged: Field, column: Coded, starts: list[int], least: np.ndarray, price: float
 ) -> list[Slice]:
+    """Judge the slices of a column by one field, and tell of them by the plain one."""
     k = len(column.names) if not column.ordered else len(column.edges) + 1
-    sums = rows.sums(column.codes, k)
+    plain = rows.sums(column.codes, k, column.exact)
+    sums = judged.sums(column.codes, k, column.exact) if judged is not rows else plain
     out = []
     for low, high in _ranges(column):
-        part = sums.joined(low, high)
-        z, after = part.z()
+        part = plain.joined(low, high)
+        z, _ = sums.joined(low, high).z()
+        _, after = part.z()
         gain = 0.5 * (z[:, 0] ** 2).sum(axis=1)
         i = int(np.argmax(gain))
         shift = np.abs(after[i, 0] - part.mean[0])
@@ -352,7 +236,12 @@ def _best(
 
 
 def _pairs(
-    rows: Field, columns: list[Coded], starts: list[int], least: np.ndarray, price: float
+    rows: Field,
+    judged: Field,
+    columns: list[Coded],
+    starts: list[int],
+    least: np.ndarray,
+    price: float,
 ) -> list[Slice]:
     out: list[Slice] = []
     for i, a in enumerate(columns):
@@ -360,8 +249,12 @@ def _pairs(
             ka, kb = (len(c.names) if not c.ordered else len(c.edges) + 1 for c in (a, b))
             codes = np.where((a.codes >= 0) & (b.codes >= 0), a.codes * kb + b.codes, -1)
             names = [f"{a.named(x, x)} & {b.named(y, y)}" for x in range(ka) for y in range(kb)]
-            both = Coded("", codes, names, ordered=False)
-            for found in _best(rows, both, starts, least, price + float(np.log(ka * kb))):
+            exact = [c.exact if c.exact is not None else c.codes for c in (a, b)]
+            joint = (exact[0] + 1) * (int(exact[1].max()) + 2) + exact[1] + 1
+            quantity = a.ordered or b.ordered
+            both = Coded("", codes, names, False, exact=joint if quantity else None)
+            dear = price + float(np.log(ka * kb))
+            for found in _best(rows, judged, both, starts, least, dear):
                 first = int(np.argmax(found.inside))
                 halves = [c.codes == c.codes[first] for c in (a, b)]
                 # Where the rest of one half moved too, that half is the slice.
@@ -381,7 +274,7 @@ def _movement(rows: Field, others: np.ndarray, found: Slice) -> tuple[float, flo
     """Measure how surely other rows moved since the slice's start, and by what share of its movement."""
     old, new = others & rows.reference, others & rows.late
     new[: found.start] = False
-    if old.sum() < _LEAST or new.sum() < _LEAST:
+    if old.sum() < LEAST or new.sum() < LEAST:
         return 0.0, 0.0
     sums = rows.sums(np.where(others, 0, -1), 1)
     z, after = sums.z()
@@ -421,7 +314,7 @@ def chosen(found: list[Slice]) -> Slice | None:
         best = pair
     if best is None or whole is None:
         return best or whole
-    if whole.gain >= best.gain:
+    if whole.gain >= 3 * best.gain:
         return whole
     spread = best.outside_z >= 4 and best.outside_share >= 0.3
     return whole if spread else best

@@ -27,6 +27,8 @@ class Shortfall:
     hours : int
     got, expected, low : float
         Rows that came, the median of the same hours of other days, and their 5 % quantile.
+    least : float
+        The fewest rows of the same hours on any other day.
     """
 
     start: int
@@ -34,6 +36,18 @@ class Shortfall:
     got: float
     expected: float
     low: float
+    least: float
+
+    @property
+    def seen_before(self) -> bool:
+        """Whether some other day had hardly more rows at the same hours, as a holiday has."""
+        return self.least <= 1.25 * self.got
+
+    @property
+    def nats(self) -> float:
+        """How much surer fewer rows are than as many as on the quiet days: half the Poisson deviance."""
+        rows, low = self.got, max(self.low, 1e-9)
+        return (rows * float(np.log(rows / low)) if rows else 0.0) - (rows - low)
 
     @property
     def lost(self) -> float:
@@ -91,7 +105,8 @@ def shortfall(reference_times: np.ndarray, current_times: np.ndarray) -> Shortfa
             continue
         deviance = 2 * ((rows * np.log(rows / expected) if rows else 0.0) - (rows - expected))
         if best is None or deviance > best[0]:
-            best = deviance, Shortfall(start * HOUR, end - start, rows, expected, least)
+            fewest = float(others.min())
+            best = deviance, Shortfall(start * HOUR, end - start, rows, expected, least, fewest)
     return best[1] if best is not None else None
 
 

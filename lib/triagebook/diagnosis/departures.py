@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.blocks import DAY, past_windows
 from triagebook.analysis.labels import FAULTS, Fit, fits
 from triagebook.analysis.outcomes import keys_of, locate
-from triagebook.analysis.segments import Field, Slice, chosen, search
+from triagebook.analysis.segments import Slice, chosen, search
 from triagebook.analysis.skew import Skew, skew
+from triagebook.analysis.slice_sums import Field
 from triagebook.analysis.steps import Step, step
 from triagebook.diagnosis.context import moment
 from triagebook.diagnosis.served import served
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from triagebook.analysis.behaviour import Behaviour
+    from triagebook.analysis.segments import Coded
     from triagebook.diagnosis.context import Context
     from triagebook.diagnosis.served import Labels, Served
 
@@ -157,10 +160,13 @@ def _strayed(out: Served, model: Behaviour, rows: np.ndarray) -> Departure | Non
     late = out.late[rows]
     if late.sum() < 50 or (~late).sum() < 200:
         return None
-    far = reach(model, rows, late)
+    far = reach(model, rows)
     # To one side: by as much as a retrained equal model does not; or in more rows than usual.
     least = np.array(
-        [max(LEAST_SCORE_SHIFT * model.score_spread / far, LEAST_STRAYED), LEAST_STRAYED]
+        [
+            max(LEAST_SCORE_SHIFT * model.score_spread / float(np.median(far)), LEAST_STRAYED),
+            LEAST_STRAYED,
+        ]
     )
     e = model.residual[rows]
     # Both are bounded: a slice where every row strays a little must not lose to a part of it where
@@ -169,10 +175,10 @@ def _strayed(out: Served, model: Behaviour, rows: np.ndarray) -> Departure | Non
     return _searched(out, rows, late, values, least, None)
 
 
-def reach(model: Behaviour, rows: np.ndarray, late: np.ndarray) -> float:
-    """Return how far off a score must lie to have strayed, score units."""
-    usual = float(np.quantile(np.abs(model.residual[rows][~late]), 0.95))
-    return max(usual, LEAST_SCORE_SHIFT * model.score_spread)
+def reach(model: Behaviour, rows: np.ndarray) -> np.ndarray:
+    """Return how far off the score of each row must lie to have strayed, score units, shape (n,)."""
+    usual = np.maximum(model.usual[rows], LEAST_SCORE_SHIFT * model.score_spread)
+    return np.asarray(usual)
 
 
 def _searched(
@@ -189,7 +195,9 @@ def _searched(
     floor = np.maximum(0.25 * values[~late].var(axis=0), 0.0 if labels is not None else 0.1)
     found = search(Field(values, times, ~late, late, floor), columns, least)
     best = chosen([s for s in found if s.gain >= LEAST_GAIN])
-    if best is None:
+    if best is None or best.gain <= 1.25 * _before(
+        values, times, late, columns, floor, least, best
+    ):
         return Departure(None, rows, int(late.sum()))
     if labels is not None and labels.task == "binary" and not best.everything:
         best = _or_everything(labels, rows, late, values, best)
@@ -209,6 +217,39 @@ def _searched(
     began = np.arange(len(rows)) >= best.start if when is None else times >= when.at
     timed = when if out.timed else None
     return Departure(best, rows, int(late.sum()), timed, by_arrival, nats, began)
+
+
+def _before(
+    values: np.ndarray,
+    times: np.ndarray,
+    late: np.ndarray,
+    columns: list[Coded],
+    floor: np.ndarray,
+    least: np.ndarray,
+    best: Slice,
+) -> float:
+    """Search earlier windows alike: the most nats that one of them gives; what happens anyway is no news.
+
+    All rows are held against all rows, a slice against slices. Stops at the first that explains enough.
+    """
+    old = np.flatnonzero(~late)
+    most = 0.0
+    windows = past_windows(times[old], int(times[np.argmax(late)]), int(times[-1]))
+    for window in windows[::2] if len(windows) > 8 else windows:
+        # Rows after the window are of the reference as well; time has to end with the window.
+        part, rest = old[: window[-1] + 1], old[window[-1] + 1 :]
+        back = times[old[-1]] - times[old[0]] + DAY
+        rows = np.concatenate([rest, part])
+        now = np.isin(rows, old[window])
+        field_ = Field(
+            values[rows], np.concatenate([times[rest] - back, times[part]]), ~now, now, floor
+        )
+        found = search(field_, [c.only(rows) for c in columns], least)
+        alike = [s for s in found if s.everything == best.everything]
+        most = max([most, *(s.gain for s in alike)])
+        if 1.25 * most >= best.gain:
+            break
+    return most
 
 
 def _or_everything(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.behaviour import Behaviour, behaviour
+from triagebook.analysis.blocks import DAY
 from triagebook.analysis.calibration import Calibration, auc
 from triagebook.analysis.outcomes import (
     Maturity,
@@ -139,7 +140,7 @@ class Served:
             # A version that came with the trouble must not teach what was usual.
             kept = old & ~pd.Series(self.version).isin(self.fresh).to_numpy()
             old = kept if kept.sum() >= 300 else old
-        return behaviour(self.frame[present], self.score, old)
+        return behaviour(self.frame[present], self.score, old, self.times // DAY)
 
     @property
     def follows(self) -> Behaviour | None:

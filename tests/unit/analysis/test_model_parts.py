@@ -13,7 +13,8 @@ from triagebook.analysis.delivery import contradictions, delivery
 from triagebook.analysis.labels import fits, rescaled
 from triagebook.analysis.outcomes import locate, mature, read_truth
 from triagebook.analysis.schedules import rhythm, trend
-from triagebook.analysis.segments import Field, chosen, coded, search
+from triagebook.analysis.segments import chosen, coded, search
+from triagebook.analysis.slice_sums import Field
 from triagebook.analysis.steps import step
 
 RNG = np.random.default_rng(0)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.blocks import HOUR
 from triagebook.analysis.breaches import at_odds, breaches, strays
 from triagebook.analysis.cells import Breach, Cells
 from triagebook.analysis.columns import as_numbers, is_tag
 from triagebook.analysis.quality import in_spells
+from triagebook.analysis.scatter import beyond_stretches
 from triagebook.analysis.ties import tie_breaches
 from triagebook.analysis.units import ks
 from triagebook.core.words import share
@@ -44,6 +46,8 @@ class BrokenColumn:
     breaches: list[Breach]
     rest: float
     since: pd.Timestamp | None
+    natural: float = 0.0
+    """How far the column moves anyway, [0, 1]."""
 
     @property
     def locus(self) -> str:
@@ -109,7 +113,11 @@ def _of_table(ctx: Context, view: View) -> list[BrokenColumn]:
             )
     out = []
     for name in names:
-        kept = [b for b in found[name] if not _a_spell(view, b, columns[name])]
+        kept = [
+            b
+            for b in found[name]
+            if not _a_spell(view, b, columns[name]) and _beyond_stretches(view, b, len(new))
+        ]
         if kept:
             out.append(
                 BrokenColumn(
@@ -118,6 +126,7 @@ def _of_table(ctx: Context, view: View) -> list[BrokenColumn]:
                     kept,
                     _rest(columns[name], kept),
                     _since(view, moved.get(name), kept[0], len(new)),
+                    moved[name].movement.natural if name in moved else 0.0,
                 )
             )
     return out
@@ -140,7 +149,45 @@ def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _a_spell(view: View, breach: Breach, cells: Cells) -> bool:
     """Whether numbers out of range come in spells, as in a heat wave: no fault of the data."""
-    return view.timed and cells.numeric and not breach.missing and in_spells(breach.rows)
+    if not view.timed or not cells.numeric or breach.missing:
+        return False
+    return in_spells(breach.rows) or _one_weather(view, breach, cells)
+
+
+_READINGS, _TOGETHER = 6, 3.0
+"""Fewer readings than this, each on so many rows or more, are one event."""
+
+
+def _one_weather(view: View, breach: Breach, cells: Cells) -> bool:
+    """Whether the rows share a few readings, as rows of one hour and place do, and as they always did."""
+    before = _readings(view.reference_times, cells.reference, cells.reference >= 0)
+    hit = np.zeros(len(cells.current), dtype=bool)
+    hit[len(hit) - len(breach.rows) :] = breach.rows[-len(hit) :]
+    rows, readings = _readings(view.current_times, cells.current, hit)
+    return (
+        before[0] >= _TOGETHER * max(before[1], 1)
+        and rows >= _TOGETHER * readings
+        and readings < _READINGS
+    )
+
+
+def _readings(times: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> tuple[int, int]:
+    """Count rows, and the different hours and values they have; of values other than the commonest."""
+    at = np.linspace(0, len(times) - 1, len(codes)).astype(int)
+    known = np.bincount(codes[codes >= 0], minlength=1)
+    rows = rows & (codes >= 0) & (codes != int(known.argmax()))
+    hour = times[at][rows] // HOUR
+    return int(rows.sum()), len(np.unique(np.column_stack([hour, codes[rows]]), axis=0))
+
+
+def _beyond_stretches(view: View, breach: Breach, rows: int) -> bool:
+    """Whether no stretch of the reference that lasted as long broke the rule as often."""
+    if not view.timed or breach.before is None:
+        return True
+    # Both windows are thinned, each by its own: a stretch lasts as many rows as it has of all.
+    lasted = len(view.current) * len(breach.rows) / max(rows, 1)
+    size = round(len(breach.before) * lasted / len(view.reference))
+    return beyond_stretches(breach.before, size, breach.share, len(breach.rows))
 
 
 def _rest(cells: Cells, found: list[Breach]) -> float:
@@ -226,6 +273,6 @@ def broken(ctx: Context) -> Iterable[Answer]:
 
 def _weight(column: BrokenColumn, first: Breach) -> float:
     # Broken rows stand among whole ones; where the rest moved as well, the column moved.
-    if column.rest > 0.15 or first.share >= 0.9:
+    if column.rest > max(0.15, 1.25 * column.natural) or first.share >= 0.9:
         return 0.5
     return 2.5 + min(10 * first.share, 1.5)

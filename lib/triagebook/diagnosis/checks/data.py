@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from triagebook.analysis.blocks import row_blocks
 from triagebook.analysis.columns import as_numbers
 from triagebook.analysis.mix import segment_shift
+from triagebook.analysis.novelty import LEAST_ROWS
 from triagebook.analysis.quality import (
     category_recode,
     default_fill,
     swapped,
 )
-from triagebook.analysis.scatter import confined, uneven
+from triagebook.analysis.scatter import beyond_stretches, confined, uneven
 from triagebook.analysis.swaps import swapped_relations
 from triagebook.core.words import several, share
 from triagebook.diagnosis.answer import Answer, Signal, check
@@ -95,8 +98,12 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
         gain = m.null_gap
         if gain < 0.01 or m.null_ratio < 1.25:
             continue
+        if ctx.after(column)[column.name].isna().sum() < LEAST_ROWS:
+            continue
         if m.null_reference > 0.95 or (not ctx.rows(column).timed and _with_order(ctx, column)):
             continue  # rows in some order: what their stretches allow is judged cell by cell, below
+        if ctx.rows(column).timed and not _beyond_stretches(ctx, column):
+            continue  # a sensor that is silent for hours now and then
         hit.add(column.name)
         yield _fault(
             ctx,
@@ -163,7 +170,10 @@ def filled(ctx: Context) -> Iterable[Answer]:
         fill = default_fill(
             matched_reference(ctx, column)[column.name], ctx.after(column)[column.name]
         )
-        if fill is not None and _comes_with_order(ctx, column, fill):
+        if fill is not None and (
+            _comes_with_order(ctx, column, fill)
+            or (not _foreign(fill) and _a_common_value(ctx, column, fill))
+        ):
             continue
         if fill is None or fill.share_current - fill.share_reference < 0.5 * column.movement.effect:
             continue
@@ -187,6 +197,34 @@ def filled(ctx: Context) -> Iterable[Answer]:
         )
     if ctx.inputs and not hit:
         yield fine(ctx, "No constant fills a column", Signal("data.default_fill", "*", -3.0))
+
+
+def _beyond_stretches(ctx: Context, column: Column) -> bool:
+    """Whether nulls are more than in any stretch of the reference that had as many rows."""
+    now = ctx.after(column)[column.name].isna().to_numpy()
+    before = ctx.before(column)[column.name].isna().to_numpy()
+    return beyond_stretches(before, len(now), float(now.mean()), len(now))
+
+
+def _foreign(fill: Fill) -> bool:
+    """Whether a value stands for nothing and was hardly there before."""
+    return fill.sentinel and fill.share_reference < 0.001
+
+
+def _a_common_value(ctx: Context, column: Column, fill: Fill) -> bool:
+    """Whether stretches of the reference had one value as often: of a place, an hour, a day."""
+    rows = len(ctx.after(column))
+    if not ctx.rows(column).timed or rows < 20:
+        return False
+    before = ctx.before(column)[column.name]
+    codes, _ = pd.factorize(before)
+    overall = np.bincount(codes[codes >= 0], minlength=1) / max(len(codes), 1)
+    rises = []
+    for block in row_blocks(len(codes), rows):
+        mine = codes[block]
+        here = np.bincount(mine[mine >= 0], minlength=len(overall)) / max(len(mine), 1)
+        rises.append(float((here - overall).max()))
+    return bool(rises) and fill.share_current - fill.share_reference <= 1.25 * max(rises)
 
 
 def _with_order(ctx: Context, column: Column) -> bool:

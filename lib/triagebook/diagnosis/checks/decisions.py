@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from triagebook.core.models import Change
     from triagebook.diagnosis.context import Context
 
-NEAR_S = 6 * 3_600.0
+NEAR_S, _NAMED_S = 6 * 3_600.0, 24 * 3_600.0
 """A setting changed this long before the first odd decision may be the one; a roll-out takes time."""
 
 
@@ -101,10 +101,7 @@ def config_change(ctx: Context, since: pd.Timestamp | None, cut: Cut) -> Change 
     """Find the change that moved the cut: by its values, else the only setting changed nearby."""
     near = []
     for change in ctx.changes:
-        if since is not None:
-            early = (since - pd.Timestamp(change.ts)).total_seconds()
-            if not -600 <= early <= NEAR_S:
-                continue
+        early = (since - pd.Timestamp(change.ts)).total_seconds() if since is not None else 0.0
         values = [_value(change.from_), _value(change.to)]
         hits = sum(
             value is not None
@@ -116,6 +113,9 @@ def config_change(ctx: Context, since: pd.Timestamp | None, cut: Cut) -> Change 
             re.search(r"thresh|cut.?off|\bcut\b|operating.?point", change.what, re.IGNORECASE)
         )
         kind = change.kind in ("config", "flag")
+        # Decisions near the cut are few at night: a change that names both cuts may be hours older.
+        if not -600 <= early <= (_NAMED_S if hits == 2 else NEAR_S):
+            continue
         points = 2 * hits + 2 * names + kind
         if points:
             near.append((points, pd.Timestamp(change.ts).value, change))

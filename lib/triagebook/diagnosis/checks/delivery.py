@@ -12,12 +12,14 @@ from triagebook.core.words import count, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.performance import unlabelled
 from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.departures import manner
 from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from triagebook.diagnosis.context import Context
+    from triagebook.diagnosis.served import Labels
 
 LOST_SHARE = 0.15
 """Fewer labels missing than this change no figure enough to wake anyone."""
@@ -29,7 +31,13 @@ LATER = 1.3
     "model.label_delivery",
     "Do labels come as many and as soon as ever?",
     finds=("model.label_fault",),
-    opposes=("data.duplicate_rows", "model.concept_drift", "none", "model.label_fault"),
+    opposes=(
+        "data.duplicate_rows",
+        "drift.label_shift",
+        "model.concept_drift",
+        "none",
+        "model.label_fault",
+    ),
 )
 def label_delivery(ctx: Context) -> Iterable[Answer]:
     """Hold the labels that came against the usual delay curve, and look for ones that contradict."""
@@ -96,6 +104,19 @@ def label_delivery(ctx: Context) -> Iterable[Answer]:
     if slow:
         weight = max(weight, 3.0) + (0.5 if lost else 0.0)
     bad = lost or slow
+    rivals: tuple[Signal, ...] = ()
+    picked = _of_one_kind(ctx, labels, 1 - found.share) if lost else None
+    if picked is not None:
+        came, due = picked
+        weight += 2.0
+        text += (
+            f". Of those that came {share(came)} are positive, {share(due)} by their scores: as many "
+            "labels stay away as positive ones are missing"
+        )
+        rivals = (
+            Signal("model.concept_drift", "*", -3.0),
+            Signal("drift.label_shift", "*", -3.0),
+        )
     yield Answer(
         locus=locus,
         verdict="bad" if bad else "ok",
@@ -119,10 +140,29 @@ def label_delivery(ctx: Context) -> Iterable[Answer]:
                 mechanism="What is measured of the model rests on the labels that happened to come.",
             ),
             Signal("none", "*", -1.5),
+            *rivals,
         )
         if bad
         else (Signal("model.label_fault", "*", -0.8),),
     )
+
+
+def _of_one_kind(ctx: Context, labels: Labels, missing: float) -> tuple[float, float] | None:
+    """Return the share of positive labels of now and the one to expect, where those that lack are positive.
+
+    Parameters
+    ----------
+    missing : float
+        Share of the labels due that did not come, [0, 1].
+    """
+    how = manner(ctx)
+    if how is None or len(how.hit) < 50:
+        return None
+    came, due = float(labels.y[how.hit].mean()), float(labels.expected[how.hit].mean())
+    error = float(np.sqrt(due * (1 - due) / len(how.hit)))
+    if due - came < max(4 * error, 0.05) or missing < 0.5 * (due - came):
+        return None
+    return came, due
 
 
 def _not_whole(ctx: Context, name: str) -> str:

@@ -9,11 +9,18 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.harm import back_to_reference
-from triagebook.analysis.mix import MixChange, mix_change, segment_shift
+from triagebook.analysis.mix import MixChange, lost_rows, mix_change, segment_shift
 from triagebook.analysis.season import season
-from triagebook.core.words import number, share
+from triagebook.core.words import count, number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
-from triagebook.diagnosis.checks.inputs import how_far, lead, matched_reference, no_tables
+from triagebook.diagnosis.checks.inputs import (
+    announced,
+    how_far,
+    lead,
+    matched_reference,
+    no_tables,
+    plainly,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,9 +146,14 @@ def mix(ctx: Context) -> Iterable[Answer]:
         if moved is None:
             continue
         value, was, now = moved
+        lost = _lost(ctx, column)
+        if lost is not None:
+            yield lost
+            continue
         ctx.results.setdefault("segments", {})[column.name] = f"segment:{column.name}={value}"
         helps = carried.get(column.name)
-        weight = (2.5 if helps else 2.0) + lead(column, groups)
+        weight = (2.5 if helps else 2.0) * plainly(column) + lead(column, groups)
+        weight -= 2.0 if announced(ctx, column) is not None else 0.0
         # A value that was never there is rather a new label than a new crowd.
         weight -= 1.0 if was == 0 else 0.0
         extra = f"; at that mix {helps.column} is as before" if helps else ""
@@ -190,6 +202,47 @@ def mix(ctx: Context) -> Iterable[Answer]:
             evidence=ctx.cite("tables"),
             signals=(Signal("drift.population_shift", "*", -2.5),),
         )
+
+
+def _lost(ctx: Context, column: Column) -> Answer | None:
+    """Tell of rows of one value that stay away while the others come as ever: lost, not fewer."""
+    view, start = ctx.rows(column), column.movement.split.index if column.movement.split else 0
+    if not view.timed:
+        return None
+    found = lost_rows(
+        view.reference[column.name],
+        view.reference_times,
+        ctx.after(column)[column.name],
+        view.current_times[start:],
+    )
+    if found is None:
+        return None
+    value, came, due = found
+    return Answer(
+        locus=f"table:{column.table}",
+        verdict="bad",
+        statement=(
+            f"{column.table} has {count(came)} rows with {column.name} = {value}, usually {count(due)} at "
+            "these hours; the others come as ever"
+        ),
+        value=round(came),
+        unit="rows",
+        threshold=round(0.3 * due),
+        effect=round(1 - came / due, 3),
+        since=column.since,
+        evidence=ctx.cite("tables", column.table),
+        signals=(
+            Signal(
+                "data.missing_rows",
+                f"table:{column.table}",
+                4.0,
+                headline=f"{column.table} lacks the rows with {column.name} = {value}.",
+                mechanism="Rows that never arrived are missing from everything computed from them.",
+            ),
+            Signal("drift.population_shift", "*", -2.5),
+            Signal("drift.feature_shift", f"feature:{column.name}", -3.0),
+        ),
+    )
 
 
 @dataclass(frozen=True)

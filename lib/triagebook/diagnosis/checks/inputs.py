@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +11,14 @@ import pandas as pd
 from triagebook.analysis.blocks import same_hours
 from triagebook.analysis.columns import as_numbers
 from triagebook.analysis.distance import noise_floor
+from triagebook.analysis.lattice import converted
 from triagebook.analysis.movement import step_ratio
 from triagebook.analysis.units import (
+    ConstantChange,
     constant_changes,
     constant_from_groups,
     constant_within_groups,
+    ks,
     partial_conversion,
     pinning,
     with_luck,
@@ -22,11 +26,11 @@ from triagebook.analysis.units import (
 from triagebook.core.models import IncidentType
 from triagebook.core.words import count, number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.context import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from triagebook.analysis.units import ConstantChange
     from triagebook.diagnosis.context import Column, Context
 
 
@@ -97,12 +101,16 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
     ctx.results["moved"] = moved
     for column in moved[:12]:
         m = column.movement
+        told = announced(ctx, column)
+        plain = 1.0 if told is None else 0.2
+        plain *= plainly(column)
         yield Answer(
             # That a column moved is no fault of it; faults name the column.
             locus=f"feature:{column.name}",
             verdict="bad",
             statement=(
                 f"{column.table}.{column.name} {_times(column)} as it does anyway: {how_far(column)}"
+                + (f"; announced: {told}" if told is not None else "")
             ),
             value=round(m.effect, 4),
             unit="distance (0 to 1)",
@@ -114,11 +122,11 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
                 Signal(
                     "drift.feature_shift",
                     f"feature:{column.name}",
-                    2.0 + lead(column, moved),
+                    2.0 * plain + lead(column, moved),
                     headline=f"{column.name} moved: {how_far(column)}.",
                     mechanism=f"{column.name} itself moved; no fault of the data was found that explains it.",
                 ),
-                Signal("none", "*", -4.0),
+                Signal("none", "*", -4.0 * plain),
             ),
         )
     quiet = len(ctx.inputs) - len(moved)
@@ -142,10 +150,37 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
         )
 
 
+def plainly(column: Column) -> float:
+    """How plainly a column moved, [0.2, 1]: what few earlier days did, days to come may exceed a little."""
+    m = column.movement
+    if not m.timed or not m.natural or m.jump >= 2.5 or abs(m.null_gap) >= 0.01:
+        return 1.0
+    return float(np.clip((m.effect / max(m.natural, m.noise, 0.01) - 1.0) / 0.6, 0.2, 1.0))
+
+
+def announced(ctx: Context, column: Column) -> str | None:
+    """Return the change that announced a value that is new in a category; None where none did."""
+    if column.kind != "category":
+        return None
+    before = set(ctx.before(column)[column.name].dropna().astype(str))
+    new = set(ctx.after(column)[column.name].dropna().astype(str)) - before
+    start, end = ctx.bundle.windows.current
+    for change in ctx.changes:
+        if not start - (end - start) <= change.ts <= end:
+            continue
+        text = " ".join(str(part) for part in (change.what, change.to) if part)
+        words = {w.lower() for w in re.findall(r"[\w\-]+", text)}
+        if new and all(value.lower() in words for value in new):
+            return str(change.what)
+    return None
+
+
 def _calm(ctx: Context) -> float:
     """Nats that quiet tables speak for "nothing is wrong": more where the alert is about the data."""
     about_data = ctx.incident_type in (IncidentType.DRIFT, IncidentType.DATA_QUALITY)
     others = any(ctx.why_missing(kind) is None for kind in ("metrics", "logs", "pipeline"))
+    if about_data and any(c.movement.psi > 0.25 for c in ctx.roots):
+        return 1.0  # a dashboard shows a movement, though one that comes anyway
     nobody_said = ctx.incident_type is IncidentType.UNKNOWN and not others
     return 3.0 if about_data or nobody_said else 1.5
 
@@ -166,7 +201,13 @@ def _calm(ctx: Context) -> float:
 def unit_change(ctx: Context) -> Iterable[Answer]:
     """Undo the best constant and see what movement is left, overall and within groups."""
     found = ctx.results.setdefault("constants", {})
-    for column in [c for c in ctx.roots if c.kind == "number" and c.movement.beyond_natural][:8]:
+    told = set()
+    for column, told_by_digits, rows in _by_digits(ctx):
+        told.add(column.name)
+        found[column.locus] = told_by_digits, None
+        yield _partly(ctx, column, told_by_digits, rows)
+    moved = [c for c in ctx.roots if c.kind == "number" and c.movement.beyond_natural]
+    for column in [c for c in moved if c.name not in told][:8]:
         reference = matched_reference(ctx, column)
         after = ctx.after(column)
         grouping = pinning(reference, column.name, _groupings(ctx, column, reference))
@@ -269,17 +310,50 @@ def unit_change(ctx: Context) -> Iterable[Answer]:
         )
 
 
-def _partly(ctx: Context, column: Column, change: ConstantChange) -> Answer:
-    """Tell of a known conversion that some of a column's rows went through."""
+def _by_digits(ctx: Context) -> list[tuple[Column, ConstantChange, np.ndarray]]:
+    """Columns whose rows lie on the grid of the reference only once a known conversion is undone."""
+    out: list[tuple[Column, ConstantChange, np.ndarray]] = []
+    for column in ctx.inputs:
+        if column.kind != "number" or any(c.name == column.name for c, _, _ in out):
+            continue
+        view = ctx.rows(column)
+        old, new = (
+            pd.to_numeric(part[column.name], errors="coerce").to_numpy("float64", na_value=np.nan)
+            for part in (view.reference, view.current)
+        )
+        one = converted(old, new)
+        if one is not None:
+            after = new[one.rows]
+            before = old[np.isfinite(old)]
+            undone = (after - one.offset) / one.factor
+            change = ConstantChange(
+                one.factor, one.offset, ks(before, after), ks(before, undone), one.name, 0.0
+            )
+            out.append((column, change, one.rows))
+    return out
+
+
+def _partly(
+    ctx: Context, column: Column, change: ConstantChange, rows: np.ndarray | None = None
+) -> Answer:
+    """Tell of a known conversion that some of a column's rows went through, those beyond its range or grid."""
     done = _in_words(change.factor, change.offset)
+    where, since = f"{column.table}.{column.name}", column.since
+    statement = (
+        f"Rows of {where} beyond its range are {done} ({change.name}): undone, "
+        f"they lie as they used to, and {share(max(change.explained, 0))} of the movement is gone"
+    )
+    if rows is not None:
+        since = since or _first(ctx, column, rows)
+        statement = (
+            f"{share(float(rows.mean()))} of {where} is {done} ({change.name}): undone, they have the "
+            "digits that its values always had, which hardly any other factor gives them"
+        )
     return Answer(
         locus=column.locus,
         verdict="bad",
-        since=column.since,
-        statement=(
-            f"Rows of {column.table}.{column.name} beyond its range are {done} ({change.name}): undone, "
-            f"they lie as they used to, and {share(max(change.explained, 0))} of the movement is gone"
-        ),
+        since=since,
+        statement=statement,
         value=round(change.factor, 6),
         unit="factor",
         effect=round(change.explained, 4),
@@ -294,10 +368,21 @@ def _partly(ctx: Context, column: Column, change: ConstantChange) -> Answer:
             ),
             Signal("data.corrupted_values", column.locus, -3.5),
             Signal("drift.feature_shift", f"feature:{column.name}", -2.5),
+            Signal("drift.seasonal", f"feature:{column.name}", -2.5),
             Signal("drift.harmless", f"feature:{column.name}", -1.5),
+            Signal("drift.population_shift", "*", -1.5),
             Signal("none", "*", -3.0),
         ),
     )
+
+
+def _first(ctx: Context, column: Column, rows: np.ndarray) -> pd.Timestamp | None:
+    """Return when the first of the rows came; a few strays long before the others are left out."""
+    view = ctx.rows(column)
+    if not view.timed:
+        return None
+    place = np.flatnonzero(rows)
+    return moment(int(view.current_times[place[min(len(place) // 100, len(place) - 1)]]))
 
 
 def _likeliest(

@@ -144,6 +144,13 @@ def _by_manner(ctx: Context, left: Departure, how: Manner, locus: str, cited: li
         # The nearer a slice comes to standing out, the less alike all rows are.
         doubt = float(np.clip((how.structured - 3) / (STRUCTURED - 3), 0, 1))
         weight -= doubt * (weight + 2.0)
+    kept = _kept(ctx, how)
+    if kept < FEW_LEFT and not structured and not scores_moved:
+        weight += 2.0
+        words.append(
+            f"{share(kept)} of the positive ones to expect are left, whatever the row: the world seldom "
+            "loses so many at once"
+        )
     if by_arrival:
         weight += 1.5 + min((left.arrival_nats - 4) / 6, 1.5)
         words.append(
@@ -188,6 +195,19 @@ def _by_manner(ctx: Context, left: Departure, how: Manner, locus: str, cited: li
         evidence=cited,
         signals=tuple(signals),
     )
+
+
+FEW_LEFT = 0.35
+"""Where fewer of the positive labels to expect are left, they are lost rather than fewer."""
+
+
+def _kept(ctx: Context, how: Manner) -> float:
+    """Return the positive labels of the rows since it began, over those their scores let expect."""
+    out = served(ctx)
+    if out is None or out.labels is None:
+        return 1.0
+    due = float(np.nansum(out.labels.expected[how.hit]))
+    return float(np.nansum(out.labels.y[how.hit])) / due if due >= 20 else 1.0
 
 
 def _by_line(out: Served, labels: Labels, left: Departure, locus: str, cited: list[str]) -> Answer:

@@ -212,6 +212,9 @@ def _failed_answer(ctx: Context, first: Failure) -> Iterable[Answer]:
     plain = cause is not None and cause != "pipeline.code_error"
     cause = cause or "pipeline.code_error"
     locus = locus_of(ctx, cause, run, first.text, changes)
+    waited = _undelivered(ctx, first)
+    if waited is not None:
+        cause, plain, locus = "pipeline.input_missing", True, f"table:{waited}"
     line = headline_of(first.text) or "no error text"
     where = our_line(first.text)
     signals = [
@@ -243,6 +246,26 @@ def _failed_answer(ctx: Context, first: Failure) -> Iterable[Answer]:
         evidence=[*ctx.cite("pipeline"), *(ctx.cite("logs") if first.from_logs else [])],
         signals=tuple(signals),
     )
+
+
+def _undelivered(ctx: Context, first: Failure) -> str | None:
+    """Name the table that another team's failed task did not deliver; None where the task is ours.
+
+    Of their failure only its consequence is ours to mend: one of our own tasks says what it waited for.
+    """
+    own = {n for named in ctx.bundle.service.tasks or [] for n in (named, named.rpartition(".")[2])}
+    if not own or first.run.task in own:
+        return None
+    start, end = ctx.bundle.windows.current
+    for run in final_tries(ctx.bundle.pipeline or []):
+        mine = run.task in own and run.pipeline != first.run.pipeline
+        when = run.end or run.start or end
+        if not mine or state_of(run) not in FAILED or not start <= when <= end:
+            continue
+        text, _ = text_of(ctx, run)
+        if trouble_of(text) == "pipeline.input_missing":
+            return _table(ctx, "pipeline.input_missing", text, run.task)
+    return None
 
 
 def _mechanism(first: Failure, changes: Sequence[Change]) -> str:

@@ -113,7 +113,7 @@ def serving_skew(ctx: Context) -> Iterable[Answer]:
                 *(Signal(cause, column, -3.5) for cause in _COLUMN_FAULTS),
                 Signal("drift.feature_shift", f"feature:{found.feature}", -3.0),
                 Signal("drift.seasonal", f"feature:{found.feature}", -1.0),
-                Signal("none", "*", -2.0),
+                Signal("none", "*", -4.0 if found.share_now >= 0.05 else -2.0),
             ),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,13 +63,18 @@ def schema(ctx: Context) -> Iterable[Answer]:
             and kind_of(table.reference[c]) != "empty"
         ]
         found = schema_difference(table.reference, table.current, table.spec.expected_schema)
-        if not (found.gone or found.retyped or (gone_dark and found.new)):
+        # What upstream has and this table lost on the way is no change of this table's schema.
+        gone_dark = [c for c in gone_dark if not _upstream(ctx, name, c)]
+        if not (found.gone or found.retyped or gone_dark):
             continue
+        # A column that only ever was written as null may as well be values that were lost.
+        dark_only = not (found.gone or found.retyped or found.new)
         downstream, hit = hit, True
         said = [
             f"{word} {several(items)}"
             for word, items in (
-                ("gone:", [*found.gone, *gone_dark]),
+                ("gone:", list(found.gone)),
+                ("without any value by now:", gone_dark),
                 ("new:", list(found.new)),
                 ("of another type:", [f"{c} ({a} → {b})" for c, a, b in found.retyped]),
             )
@@ -88,19 +95,35 @@ def schema(ctx: Context) -> Iterable[Answer]:
                 Signal(
                     "data.schema_change",
                     f"table:{name}",
-                    4.5,
+                    3.0 + _announced(ctx) if dark_only else 4.5,
                     headline=f"The schema of {name} changed ({'; '.join(said)}).",
                     mechanism="What reads the table by the old names or types gets nulls, or fails.",
                 ),
                 Signal("none", "*", -5.0),
                 # The old name's nulls are the renaming, seen from the other side.
-                *(Signal("data.missing_values", f"column:{name}.{c}", -4.0) for c in gone_dark),
+                *(
+                    Signal("data.missing_values", f"column:{name}.{c}", -2.5 if dark_only else -4.0)
+                    for c in gone_dark
+                ),
             ),
         )
     if ctx.inputs and not hit:
         yield fine(
             ctx, "Every column is there, of its type", Signal("data.schema_change", "*", -3.0)
         )
+
+
+def _upstream(ctx: Context, name: str, column: str) -> bool:
+    """Whether a table further upstream than this one still has values of the column."""
+    before = list(ctx.tables)[: list(ctx.tables).index(name)]
+    parts = [ctx.tables[one].current for one in before]
+    return any(p is not None and column in p and not _dark(p[column]) for p in parts)
+
+
+def _announced(ctx: Context) -> float:
+    """Weight of a change of schema in the change log, since a day before the window."""
+    since = ctx.bundle.windows.current[0] - timedelta(days=1)
+    return 1.5 if any(c.kind == "schema" and c.ts >= since for c in ctx.changes) else 0.0
 
 
 def _dark(values: pd.Series) -> bool:
@@ -129,7 +152,7 @@ def _nothing_to_compare(table: Table) -> str | None:
     "data.keys",
     "Do keys repeat?",
     finds=("data.duplicate_rows", "data.join_broken"),
-    opposes=("model.serving_skew", "none", "data.duplicate_rows"),
+    opposes=("data.corrupted_values", "model.serving_skew", "none", "data.duplicate_rows"),
 )
 def keys(ctx: Context) -> Iterable[Answer]:
     """Count repeated keys, at the table furthest upstream that repeats them."""
@@ -176,6 +199,11 @@ def keys(ctx: Context) -> Iterable[Answer]:
                 Signal("none", "*", -5.0),
                 # Of keys that repeat no one row can be held against what was served.
                 Signal("model.serving_skew", "*", -3.0),
+                # Values of a second version of an entity are another's, not garbled.
+                *(
+                    Signal("data.corrupted_values", f"column:{name}.{column}", -2.5)
+                    for column in (view.current if fan_out else ())
+                ),
             ),
         )
     if ctx.inputs and not hit:
@@ -276,6 +304,14 @@ def _short(ctx: Context, view: View) -> Answer | None:
         return None
     since = moment(found.start)
     hour = pd.Timedelta(hours=1)
+    weight, words = 4.5, ""
+    if found.nats < _SURE_NATS:
+        weight, words = weight - 3.0, "; so few rows may be chance"
+    if found.seen_before:
+        weight, words = weight - 4.0, f"; another day had {count(found.least)} at those hours"
+    holiday = _holiday(ctx, since)
+    if holiday:
+        weight, words = weight - 2.5, f"{words}; the change log has {holiday!r}"
     return Answer(
         locus=f"table:{view.name}",
         verdict="bad",
@@ -284,7 +320,7 @@ def _short(ctx: Context, view: View) -> Answer | None:
         since_high=since + hour,
         statement=(
             f"{view.name} has {share(found.share)} fewer rows than the same hours of other days in the "
-            f"last {count(found.hours)} h: {count(found.got)}, usually {count(found.expected)}"
+            f"last {count(found.hours)} h: {count(found.got)}, usually {count(found.expected)}{words}"
         ),
         value=round(found.share, 4),
         unit="share of rows",
@@ -295,13 +331,30 @@ def _short(ctx: Context, view: View) -> Answer | None:
             Signal(
                 "data.missing_rows",
                 f"table:{view.name}",
-                4.5,
+                weight,
                 headline=f"{view.name} lacks about {count(found.lost)} rows since {clock(since)}.",
                 mechanism="Rows that never arrived are missing from everything computed from them.",
             ),
-            Signal("none", "*", -5.0),
+            Signal("none", "*", -5.0 if weight > 2 else 0.0),
         ),
     )
+
+
+_SURE_NATS = 6.0
+"""Fewer rows than on the quiet days by less than this are chance: many stretches were looked at."""
+_FREE = re.compile(
+    r"holiday|vacation|day off|public[ _-]?rest|closed for|\bclosure\b", re.IGNORECASE
+)
+
+
+def _holiday(ctx: Context, since: pd.Timestamp) -> str | None:
+    """Return what the change log says of a holiday within three days before the rows became fewer."""
+    for change in ctx.changes:
+        text = " ".join(str(part) for part in (change.what, change.from_, change.to) if part)
+        gap = (since - pd.Timestamp(change.ts)).total_seconds()
+        if -43_200 <= gap <= 3 * 86_400 and _FREE.search(text):
+            return str(change.what)
+    return None
 
 
 @check(

@@ -192,7 +192,7 @@ def _by_rows(ctx: Context, out: Served, model: NewModel) -> tuple[float, list[st
         return 0.0, ["predictions carry no scores"], False
     weight, words = 0.0, []
     follows = out.follows
-    strayed = False
+    strayed, far = False, 0.0
     if follows is not None:
         known = np.isfinite(follows.residual)
         own, usual = new & known, known & ~out.late & ~_fresh(out)
@@ -200,7 +200,8 @@ def _by_rows(ctx: Context, out: Served, model: NewModel) -> tuple[float, list[st
             off = np.abs(follows.residual) / follows.score_spread
             rise = float(off[own].mean() - off[usual].mean())
             bias = float(follows.residual[own].mean() / follows.score_spread)
-            strayed = max(rise, abs(bias)) > LEAST_SCORE_SHIFT
+            far = max(rise, abs(bias))
+            strayed = far > LEAST_SCORE_SHIFT
             text = (
                 f"its scores lie {number(float(off[own].mean()))} spreads off what the old one said of "
                 f"such inputs, {number(float(off[usual].mean()))} before"
@@ -251,8 +252,9 @@ def _by_rows(ctx: Context, out: Served, model: NewModel) -> tuple[float, list[st
             weight += 1.5 if strayed or follows is None else 0.5
             return weight, words, True
         if gap + 2 * error < 0.02:
-            weight -= 3.0
-            return weight, words, False
+            # Scores that lie far off where they were are no equal model, even if labels cannot tell yet.
+            weight -= 1.5 if far > 0.3 else 3.0
+            return weight, words, far > 0.3
     return weight, words, strayed
 
 
