@@ -34,6 +34,8 @@ class Breach:
         Whether the rule is that there is a value.
     before : bool array, shape (n_ref,), or None
         Which rows of the reference break it, where that is kept.
+    alike : float
+        Share of the rows that break it which say the commonest thing among them, [0, 1]; 0 where unknown.
     """
 
     what: str
@@ -43,6 +45,7 @@ class Breach:
     rows: np.ndarray
     missing: bool = False
     before: np.ndarray | None = None
+    alike: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,10 @@ def judge(
             return []
     if values and not strict and not _by_value(cells, before, now, plain=plain):
         return []
-    return [Breach(what, float(now.mean()), natural.share, cells.example(now), now, before=before)]
+    said = cells.current[now]
+    alike = float(np.bincount(said[said >= 0], minlength=1).max() / max(len(said), 1))
+    share = float(now.mean())
+    return [Breach(what, share, natural.share, cells.example(now), now, before=before, alike=alike)]
 
 
 def _by_value(cells: Cells, before: np.ndarray, now: np.ndarray, *, plain: bool) -> bool:

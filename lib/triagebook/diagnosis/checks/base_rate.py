@@ -125,6 +125,10 @@ def _signals(ctx: Context, locus: str, found: RateChange) -> tuple[Signal, ...]:
             Signal("none", "*", -0.7),
         )
     follows = found.follows
+    # A rate just beyond what other days had is little more than one of them.
+    edge = found.high if found.now > found.was else found.low
+    plain = abs(found.now - edge) / max(0.5 * abs(edge - found.was), 1e-9)
+    plain = float(np.clip(plain, 0.2, 1.0))
     mechanism = {
         True: "The world has more (or fewer) positive cases: scores show as many as labels do.",
         None: "Every row's odds moved by one factor, as they do when the share of positive cases changes.",
@@ -134,7 +138,7 @@ def _signals(ctx: Context, locus: str, found: RateChange) -> tuple[Signal, ...]:
         Signal(
             "drift.label_shift",
             locus,
-            {True: 3.5, None: 3.0, False: 2.8}[follows],
+            {True: 3.5, None: 3.0, False: 2.8}[follows] * plain,
             headline=headline,
             mechanism=mechanism,
         ),
@@ -145,5 +149,5 @@ def _signals(ctx: Context, locus: str, found: RateChange) -> tuple[Signal, ...]:
             if follows
             else ()
         ),
-        Signal("none", "*", -1.0),
+        Signal("none", "*", -1.0 * plain),
     )

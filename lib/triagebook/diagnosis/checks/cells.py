@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,9 +66,40 @@ def broken_columns(ctx: Context) -> list[BrokenColumn]:
         if view is None or view.spec.role == "labels":
             continue
         known = {column.name for column in found}
-        found += [column for column in _of_table(ctx, view) if column.name not in known]
+        for column in _of_table(ctx, view):
+            left = [b for b in column.breaches if not _from_upstream(ctx, column, b)]
+            if column.name not in known and left:
+                found.append(replace(column, breaches=left))
     ctx.results["cells"] = found
     return found
+
+
+def _from_upstream(ctx: Context, column: BrokenColumn, breach: Breach) -> bool:
+    """Whether they only came down from a table where as many of them were nothing out of the ordinary."""
+    if breach.missing:
+        return nulls_upstream(ctx, column.table, column.name) >= 0.7 * breach.share
+    if not breach.what.startswith("outside") or " in its " in breach.what:
+        return False
+    low, high = (float(part) for part in breach.what.removeprefix("outside ").split(" to "))
+    for other in ctx.tables:
+        if other == column.table:
+            break
+        view = ctx.view(other)
+        if view is not None and column.name in view.current:
+            there = pd.to_numeric(view.current[column.name], errors="coerce")
+            return float(((there < low) | (there > high)).mean()) >= 0.7 * breach.share
+    return False
+
+
+def nulls_upstream(ctx: Context, table: str, name: str) -> float:
+    """Return the share of nulls of the same column, now, in the table furthest upstream of this one, [0, 1]."""
+    for other in ctx.tables:
+        if other == table:
+            break
+        view = ctx.view(other)
+        if view is not None and name in view.current:
+            return float(view.current[name].isna().mean())
+    return 0.0
 
 
 def _of_table(ctx: Context, view: View) -> list[BrokenColumn]:
@@ -116,7 +147,7 @@ def _of_table(ctx: Context, view: View) -> list[BrokenColumn]:
         kept = [
             b
             for b in found[name]
-            if not _a_spell(view, b, columns[name]) and _beyond_stretches(view, b, len(new))
+            if not _a_spell(view, name, b, columns[name]) and _beyond_stretches(view, b, len(new))
         ]
         if kept:
             out.append(
@@ -147,37 +178,41 @@ def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.iloc[np.linspace(0, len(frame) - 1, _SAMPLE).astype(int)]
 
 
-def _a_spell(view: View, breach: Breach, cells: Cells) -> bool:
+def _a_spell(view: View, name: str, breach: Breach, cells: Cells) -> bool:
     """Whether numbers out of range come in spells, as in a heat wave: no fault of the data."""
     if not view.timed or not cells.numeric or breach.missing:
         return False
-    return in_spells(breach.rows) or _one_weather(view, breach, cells)
+    return in_spells(breach.rows) or _one_weather(view, name, breach, cells)
 
 
 _READINGS, _TOGETHER = 6, 3.0
 """Fewer readings than this, each on so many rows or more, are one event."""
 
 
-def _one_weather(view: View, breach: Breach, cells: Cells) -> bool:
+def _one_weather(view: View, name: str, breach: Breach, cells: Cells) -> bool:
     """Whether the rows share a few readings, as rows of one hour and place do, and as they always did."""
-    before = _readings(view.reference_times, cells.reference, cells.reference >= 0)
-    hit = np.zeros(len(cells.current), dtype=bool)
-    hit[len(hit) - len(breach.rows) :] = breach.rows[-len(hit) :]
-    rows, readings = _readings(view.current_times, cells.current, hit)
+    before, now = (
+        pd.to_numeric(frame[name], errors="coerce") for frame in (view.reference, view.current)
+    )
+    commonest = before.mode()
+    if commonest.empty:
+        return False
+    codes = cells.current[-len(breach.rows) :][breach.rows[-len(cells.current) :]]
+    odd = now.isin(cells.numbers[np.unique(codes[codes >= 0])])
+    usual = _readings(view.reference_times, before, before.notna() & (before != commonest[0]))
+    rows, readings = _readings(view.current_times, now, odd)
     return (
-        before[0] >= _TOGETHER * max(before[1], 1)
+        usual[0] >= _TOGETHER * max(usual[1], 1)
         and rows >= _TOGETHER * readings
         and readings < _READINGS
     )
 
 
-def _readings(times: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> tuple[int, int]:
-    """Count rows, and the different hours and values they have; of values other than the commonest."""
-    at = np.linspace(0, len(times) - 1, len(codes)).astype(int)
-    known = np.bincount(codes[codes >= 0], minlength=1)
-    rows = rows & (codes >= 0) & (codes != int(known.argmax()))
-    hour = times[at][rows] // HOUR
-    return int(rows.sum()), len(np.unique(np.column_stack([hour, codes[rows]]), axis=0))
+def _readings(times: np.ndarray, values: pd.Series, rows: pd.Series) -> tuple[int, int]:
+    """Count rows, and the different hours and values they have."""
+    mine = rows.to_numpy(dtype=bool)
+    pairs = pd.DataFrame({"hour": times[mine] // HOUR, "value": values.to_numpy()[mine]})
+    return int(mine.sum()), len(pairs.drop_duplicates())
 
 
 def _beyond_stretches(view: View, breach: Breach, rows: int) -> bool:
@@ -271,7 +306,21 @@ def broken(ctx: Context) -> Iterable[Answer]:
         )
 
 
+_FILLED_ROWS, _FILLED = 20, 0.95
+
+
+def one_filler(column: BrokenColumn) -> Breach | None:
+    """Return the breach whose rows all carry one number that is out of range, as a filler is."""
+    for breach in column.breaches:
+        rows = int(breach.rows.sum())
+        if breach.what.startswith("outside") and rows >= _FILLED_ROWS and breach.alike >= _FILLED:
+            return breach
+    return None
+
+
 def _weight(column: BrokenColumn, first: Breach) -> float:
+    if one_filler(column) is not None:
+        return 0.5  # one value on all of them was filled in, not garbled
     # Broken rows stand among whole ones; where the rest moved as well, the column moved.
     if column.rest > max(0.15, 1.25 * column.natural) or first.share >= 0.9:
         return 0.5

@@ -21,7 +21,7 @@ from triagebook.analysis.scatter import beyond_stretches, confined, uneven
 from triagebook.analysis.swaps import swapped_relations
 from triagebook.core.words import several, share
 from triagebook.diagnosis.answer import Answer, Signal, check
-from triagebook.diagnosis.checks.cells import broken_columns
+from triagebook.diagnosis.checks.cells import broken_columns, nulls_upstream, one_filler
 from triagebook.diagnosis.checks.inputs import matched_reference, no_tables
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
             continue
         if m.null_reference > 0.95 or (not ctx.rows(column).timed and _with_order(ctx, column)):
             continue  # rows in some order: what their stretches allow is judged cell by cell, below
+        if nulls_upstream(ctx, column.table, column.name) >= 0.7 * m.null_current:
+            continue  # they came down from a table where as many are nothing out of the ordinary
         if ctx.rows(column).timed and not _beyond_stretches(ctx, column):
             continue  # a sensor that is silent for hours now and then
         hit.add(column.name)
@@ -164,8 +166,8 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
     ),
 )
 def filled(ctx: Context) -> Iterable[Answer]:
-    """Find a constant or sentinel whose share rose threefold."""
-    hit = False
+    """Find a constant or sentinel whose share rose threefold, or one number out of range on many rows."""
+    hit, named = False, set()
     for column in [c for c in ctx.roots if c.movement.beyond_natural]:
         fill = default_fill(
             matched_reference(ctx, column)[column.name], ctx.after(column)[column.name]
@@ -178,6 +180,7 @@ def filled(ctx: Context) -> Iterable[Answer]:
         if fill is None or fill.share_current - fill.share_reference < 0.5 * column.movement.effect:
             continue
         hit = True
+        named.add(column.name)
         # A number that was continuous and now repeats one value is filled; a category may be real,
         # and one that was common before rather is a new mix of rows.
         category = 0.8 if fill.share_reference < 0.05 else 0.2
@@ -194,6 +197,36 @@ def filled(ctx: Context) -> Iterable[Answer]:
             fill.share_current,
             "share of rows",
             0.05,
+        )
+    for broken in broken_columns(ctx):
+        one = one_filler(broken)
+        if one is None or broken.name in named:
+            continue
+        hit = True
+        yield Answer(
+            locus=broken.locus,
+            verdict="bad",
+            statement=(
+                f"{one.example!r} takes {share(one.share)} of {broken.table}.{broken.name}, and lies "
+                f"{one.what}"
+            ),
+            value=round(one.share, 4),
+            unit="share of rows",
+            threshold=round(one.usual + 0.004, 4),
+            effect=round(one.share - one.usual, 4),
+            since=broken.since,
+            evidence=ctx.cite("tables", broken.table),
+            signals=(
+                Signal(
+                    "data.default_fill",
+                    broken.locus,
+                    3.5,
+                    headline=f"{broken.name} is filled with {one.example} in {share(one.share)} of rows.",
+                    mechanism="A value that stands for nothing is read as a real one.",
+                ),
+                Signal("drift.feature_shift", f"feature:{broken.name}", -2.5),
+                Signal("none", "*", -5.0),
+            ),
         )
     if ctx.inputs and not hit:
         yield fine(ctx, "No constant fills a column", Signal("data.default_fill", "*", -3.0))

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         "data.join_broken",
         "data.missing_values",
         "data.corrupted_values",
+        "data.category_recode",
+        "data.stale",
+        "drift.population_shift",
     ),
 )
 def joins(ctx: Context) -> Iterable[Answer]:
@@ -60,7 +63,8 @@ def _pairs(ctx: Context) -> Iterator[tuple[View, View, str]]:
     views = [view for view in views if view.spec.role != "labels"]
     for place, view in enumerate(views):
         for at, other in enumerate(views):
-            keys = other.spec.key_columns
+            # Of a table of daily snapshots the day is no part of what rows are joined by.
+            keys = [k for k in other.spec.key_columns if k != other.spec.time_column]
             # Of two tables with the same key, the one further upstream is the one to be found in.
             mutual = view.spec.key_columns == keys and at > place
             if at == place or len(keys) != 1 or mutual:
@@ -68,6 +72,16 @@ def _pairs(ctx: Context) -> Iterator[tuple[View, View, str]]:
             frames = (view.reference, view.current, other.reference, other.current)
             if all(keys[0] in frame for frame in frames):
                 yield view, other, keys[0]
+
+
+def _brought(ctx: Context, view: View, other: View, key: str) -> Iterator[tuple[str, str]]:
+    """List what the join brings: columns of the other table, wherever they stand downstream of both."""
+    for name, table in ctx.tables.items():
+        if name in (view.name, other.name) or table.current is None:
+            continue
+        for column in other.current:
+            if column not in (key, other.spec.time_column) and column in table.current:
+                yield name, str(column)
 
 
 def _answer(ctx: Context, view: View, other: View, key: str, found: Unmatched) -> Answer:
@@ -111,7 +125,20 @@ def _answer(ctx: Context, view: View, other: View, key: str, found: Unmatched) -
                     Signal("drift.feature_shift", f"feature:{name}", -2.0),
                 )
             ),
-            Signal("data.corrupted_values", f"column:{view.name}.{key}", -1.5),
+            *(
+                Signal("data.missing_values", f"column:{name}.{column}", -3.0)
+                for name, column in _brought(ctx, view, other, key)
+            ),
+            Signal("data.corrupted_values", f"column:{view.name}.{key}", -3.0),
+            # A key under another name is what broke the join.
+            Signal("data.category_recode", f"column:{view.name}.{key}", -3.0),
+            Signal("drift.population_shift", "*", -1.5),
+            # What is built of the join may drop the rows: it is old for want of them.
+            *(
+                Signal("data.stale", f"table:{name}", -3.0)
+                for name, table in ctx.tables.items()
+                if table.spec.role in ("features", "predictions") and name != view.name
+            ),
             Signal("none", "*", -5.0),
         ),
     )

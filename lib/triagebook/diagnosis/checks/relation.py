@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from triagebook.core.words import count, number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
@@ -196,7 +197,11 @@ def scores_follow_inputs(ctx: Context) -> Iterable[Answer]:
     words = []
     if found.everything:
         # All rows at once: a new model or other code, not a slice.
-        weight -= 3.0 if new_models(ctx) else 0.8
+        if new_models(ctx):
+            weight -= 3.0
+        else:
+            # Nor is it one of anything where nothing of ours changed: then inputs lack that it reads.
+            weight -= 0.8 if _changed(ctx, strayed) else 2.5
     elif new_models(ctx):
         # A new version explains where it errs; that it errs in one slice most is its way to err.
         weight -= 1.5
@@ -235,6 +240,17 @@ def scores_follow_inputs(ctx: Context) -> Iterable[Answer]:
             ),
             Signal("none", "*", -1.2),
         ),
+    )
+
+
+def _changed(ctx: Context, strayed: Departure) -> bool:
+    """Whether code, settings or hosts changed up to six hours before scores left the inputs."""
+    if ctx.bundle.changes is None or strayed.since is None:
+        return True
+    return any(
+        -600 <= (strayed.since - pd.Timestamp(change.ts)).total_seconds() <= 6 * 3_600
+        for change in ctx.changes
+        if change.kind in ("deploy", "config", "flag", "infra", "model")
     )
 
 
