@@ -63,7 +63,11 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
     ]
     busy = [r for r in host_wide if r.rose and r.shift and r.shift.factor >= 1.3 and scene.ours(r)]
     busy_hosts = {r.host for r in busy}
-    foreign = [r for r in foreign if r.host in busy_hosts] or ([] if busy else foreign)
+    seen_hosts = {r.host for r in host_wide}
+    # Where the host itself was seen and is not busy nobody takes anything; unseen, it takes a good part.
+    foreign = [r for r in foreign if r.host in busy_hosts] or [
+        r for r in foreign if not busy and r.host not in seen_hosts and _takes_much(r)
+    ]
     foreign.sort(key=lambda r: (-_gain(r), r.title))
     ours_there = {r.host for r in own_up if r.shift and r.shift.factor >= 1.5}
     if stolen:
@@ -204,6 +208,23 @@ def _matters(reading: Reading) -> bool:
     """Whether three hundredths of the CPU at least are stolen."""
     moved = reading.shift
     return moved is not None and moved.after >= (3.0 if reading.series.unit == "%" else 0.03)
+
+
+MUCH_CORES = 0.5
+"""A stranger that takes so many cores more is felt by its neighbours, were the host small."""
+
+
+def _takes_much(reading: Reading) -> bool:
+    """Whether a stranger takes half a core more at least, or a tenth of the host."""
+    unit = reading.series.unit
+    if unit == "%":
+        return _gain(reading) >= 10.0
+    if unit == "share":
+        return _gain(reading) >= 0.1
+    if reading.measure == "cpu_share":
+        moved = reading.shift
+        return _gain(reading) >= (10.0 if moved is not None and moved.after > 1.5 else 0.1)
+    return _gain(reading) >= MUCH_CORES
 
 
 def _gain(reading: Reading) -> float:

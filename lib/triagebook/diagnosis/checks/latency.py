@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -287,6 +288,12 @@ def callee(ctx: Context) -> Iterable[Answer]:
         )
 
 
+def _apart(members: list[Reading]) -> bool:
+    """Whether one instance of two moved five times as far as the other."""
+    low, high = sorted(r.shift.effect if r.shift is not None else 0.0 for r in members)
+    return low <= 0.2 * high
+
+
 def _node(reading: Reading) -> str | None:
     return reading.peer or reading.component
 
@@ -297,15 +304,46 @@ def _rise(reading: Reading) -> float:
 
 
 def _explains(scene: Scene, reading: Reading) -> float:
-    """Return which share of the service's rise a callee's rise is; 9.9 where units do not compare."""
+    """Return which share of the service's rise a callee's rise is; 9.9 where they do not compare.
+
+    A callee's mean is held against our mean, its 99th percentile against ours: one call in twenty that
+    takes long lifts the percentile by far more than the mean.
+    """
     if scene.slow is None:
         return 9.9
-    rise, here = _rise(reading), _rise(scene.slow)
-    if reading.series.unit != scene.slow.series.unit and not (
-        reading.seconds != 1 or scene.slow.seconds != 1
-    ):
+    mine = statistic_of(reading)
+    timed = [r for r in scene.symptoms if r.measure in ("latency", "inference_time")]
+    same = [r for r in timed if statistic_of(r) == mine and not r.instance]
+    same = same or [r for r in timed if statistic_of(r) == mine]
+    if not same and mine == "mean":
+        # No mean of ours rose: a mean says less than what a percentile may show.
+        return 9.9 if statistic_of(scene.slow) not in ("mean", "p50") else _part(reading, scene.slow)
+    return _part(reading, same[0] if same else scene.slow)
+
+
+def _part(reading: Reading, ours: Reading) -> float:
+    rise, here = _rise(reading), _rise(ours)
+    if reading.series.unit != ours.series.unit and not (reading.seconds != 1 or ours.seconds != 1):
         return 9.9
     return rise / here if here > 0 else 0.0
+
+
+_QUANTILE = re.compile(r"(?<![a-z0-9])p(?:ct)?(\d\d(?:\.?\d+)?)(?!\d)|^0?\.(\d+)$", re.IGNORECASE)
+_MIDDLE = frozenset({"mean", "avg", "average"})
+
+
+def statistic_of(reading: Reading) -> str:
+    """Tell which statistic of many calls a series is: "mean", or "p50", "p99" and the like; "" where unsaid."""
+    words = [*re.split(r"[._ /]", reading.series.name.lower())[::-1]]
+    words += [str(v).lower() for _, v in sorted(reading.series.labels.items())]
+    for word in words:
+        if word in _MIDDLE:
+            return "mean"
+        found = _QUANTILE.search(word)
+        if found:
+            digits = (found.group(1) or found.group(2)).replace(".", "")
+            return f"p{digits:0<2}"
+    return ""
 
 
 @check(
@@ -331,7 +369,7 @@ def instances(ctx: Context) -> Iterable[Answer]:
     for reading in scene.of(*felt):
         if reading.instance and reading.shift is not None:
             groups[reading.series.name, reading.component, reading.part].append(reading)
-    wide = {k: v for k, v in groups.items() if len({r.instance for r in v}) >= 3}
+    wide = {k: v for k, v in groups.items() if len({r.instance for r in v}) >= 2}
     if not wide:
         yield unseen(ctx, "Latency instance by instance")
         return
@@ -342,6 +380,8 @@ def instances(ctx: Context) -> Iterable[Answer]:
         high = effects > max(0.15, 0.5 * effects.max())
         if not high.any():
             continue
+        if len(members) == 2 and not high.all() and not _apart(members):
+            continue  # of two alone, the other has to be as it always was
         if high.mean() > 0.5:
             spread_out = True
             continue
@@ -359,6 +399,10 @@ def instances(ctx: Context) -> Iterable[Answer]:
         return
     lead, reading, slow, of = best
     weight = (3.0 if slow == 1 else 1.0) + min(lead, 1.0) * 0.5 - (1.5 if spread_out else 0.0)
+    if of == 2:
+        weight -= 0.4
+    if not scene.symptoms and scene.of("latency", component=scene.name):
+        weight -= 1.5  # the service as a whole is as fast as ever
     locus = f"instance:{reading.instance}"
     yield bad(
         ctx,

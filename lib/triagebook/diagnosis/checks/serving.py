@@ -190,7 +190,8 @@ def throttling(ctx: Context) -> Iterable[Answer]:
         top = members[0]
         locus = f"service:{component or scene.name}"
         hot = scene.rose("cpu_used", "cpu_share")
-        alone = len({r.instance for r in peers}) >= 3 and part <= 0.4
+        of = len({r.instance for r in peers})
+        alone = of >= 2 and (len({r.instance for r in members}) == 1 or (of >= 3 and part <= 0.4))
         slow_here = not scene.slow_nodes or (component or scene.name) in scene.slow_nodes
         yield bad(
             ctx,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -148,7 +149,7 @@ COLD_S = 2_700.0
     "latency.starts",
     "Did instances start just before?",
     finds=("latency.cold_start",),
-    opposes=("latency.cold_start",),
+    opposes=("latency.cold_start", "resources.cpu_runaway", "resources.handle_leak"),
 )
 def starts(ctx: Context) -> Iterable[Answer]:
     """Look for restarts, new instances and start messages at the symptom's beginning."""
@@ -161,19 +162,23 @@ def starts(ctx: Context) -> Iterable[Answer]:
         yield unseen(ctx, "Restarts and starts of instances")
         return
     slow = scene.slow_nodes
-    fresh = [r for r in fresh if (r.component or scene.name) in slow]
+    fresh = [start for start in fresh if (start.reading.component or scene.name) in slow]
     if when is None or not (fresh or (said_so and slow & {scene.entry, scene.name})):
         yield calm(
             ctx, "Nothing that is slow has just started", (Signal("latency.cold_start", "*", -2.5),)
         )
         return
     moved = scene.slow.shift if scene.slow is not None else None
-    lasted_s = (moved.end - moved.start) / 1e9 if moved is not None else 0.0
+    # Started again and again, they are cold until after the last start.
+    last = max([start.last for start in fresh], default=when)
+    lasted_s = (moved.end - max(moved.start, last)) / 1e9 if moved is not None else 0.0
     short = lasted_s <= COLD_S
-    locus = f"service:{(fresh[0].component if fresh else None) or scene.name}"
-    names = several(sorted({str(r.instance or r.component or scene.name) for r in fresh})[:4])
-    weight = (2.6 if fresh else 1.2) + (0.5 if said_so else 0.0) + (0.6 if short else -1.8)
-    reading = fresh[0] if fresh else scene.slow
+    reading = fresh[0].reading if fresh else scene.slow
+    who = (fresh[0].reading.component if fresh else None) or scene.name
+    locus = f"service:{who}"
+    started = [start.reading for start in fresh]
+    names = several(sorted({str(r.instance or r.component or scene.name) for r in started})[:4])
+    weight = (2.6 if fresh else 0.4) + (0.5 if said_so else 0.0) + (0.6 if short else -1.8)
     if reading is None:
         return
     yield Answer(
@@ -193,11 +198,29 @@ def starts(ctx: Context) -> Iterable[Answer]:
                 headline="Instances have just started; their first requests are slow.",
                 mechanism="Caches are empty, models load, code compiles: the first requests wait.",
             ),
+            # A start costs CPU, and opens everything anew.
+            *(
+                (
+                    Signal("resources.cpu_runaway", locus, -1.5),
+                    Signal("resources.handle_leak", locus, -1.5),
+                )
+                if fresh and short
+                else ()
+            ),
         ),
     )
 
 
-def _fresh(ctx: Context) -> list[Reading]:
+@dataclass(frozen=True)
+class Start:
+    """A reading that shows starts: the first near the symptom's beginning, the last ever; nanoseconds."""
+
+    reading: Reading
+    first: int
+    last: int
+
+
+def _fresh(ctx: Context) -> list[Start]:
     """List readings that show a start from 30 minutes before the symptom to just after."""
     scene = ctx.scene
     when = scene.since
@@ -206,26 +229,34 @@ def _fresh(ctx: Context) -> list[Reading]:
     low, high = when - int(1_800e9), when + int(300e9)
     found = []
     for reading in scene.of("restarts", "uptime", "cold_starts", "replicas"):
-        part = reading.series.within(low, high)
-        if len(part.values) < 2:
-            continue
-        steps = np.diff(part.values)
-        if reading.measure == "uptime":
-            # A start time jumps up at a start, the time since then falls to nothing.
-            is_age = "age" in reading.series.name or "uptime" in reading.series.name.lower()
-            hit = (steps < -0.5 * np.abs(part.values[:-1])).any() if is_age else (steps > 1).any()
-        elif reading.measure in ("restarts", "cold_starts"):
-            old = reading.series.within(0, low)
-            usual = np.quantile(old.values, 0.99) if len(old.values) else 0.0
-            hit = part.values.max() > usual
-        else:
-            hit = (steps > 0).any()
-        if hit:
-            found.append(reading)
+        moments = _starts_in(reading, low)
+        if len(moments) and moments[0] <= high:
+            found.append(Start(reading, int(moments[0]), int(moments[-1])))
     return found + _new_instances(scene, low, high)
 
 
-def _new_instances(scene: Scene, low: int, high: int) -> list[Reading]:
+def _starts_in(reading: Reading, low: int) -> np.ndarray:
+    """Moments from `low` on at which a series shows a start, nanoseconds, ascending."""
+    part = reading.series.within(low, 2**62)
+    if len(part.values) < 2:
+        return np.array([], dtype=np.int64)
+    steps = np.diff(part.values)
+    if reading.measure == "uptime":
+        # A start time jumps up at a start, the time since then falls to nothing.
+        is_age = "age" in reading.series.name or "uptime" in reading.series.name.lower()
+        hit = steps < -0.5 * np.abs(part.values[:-1]) if is_age else steps > 1
+    elif reading.measure in ("restarts", "cold_starts"):
+        old = reading.series.within(0, low)
+        usual = np.quantile(old.values, 0.99) if len(old.values) else 0.0
+        counted = reading.series.unit.endswith("/s")
+        # A rate says when, a count that stays up says it by its steps.
+        hit = (part.values[1:] > usual) & (counted | (steps > 0))
+    else:
+        hit = steps > 0
+    return np.asarray(part.times[1:][hit])
+
+
+def _new_instances(scene: Scene, low: int, high: int) -> list[Start]:
     """Instances whose first sample lies just before the symptom."""
     first: dict[str, tuple[int, Reading]] = {}
     start = _window_start(scene)
@@ -234,7 +265,11 @@ def _new_instances(scene: Scene, low: int, high: int) -> list[Reading]:
             begin = int(reading.series.times[0])
             if reading.instance not in first or begin < first[reading.instance][0]:
                 first[reading.instance] = (begin, reading)
-    return [r for begin, r in first.values() if low <= begin <= high and begin > start]
+    return [
+        Start(r, begin, begin)
+        for begin, r in first.values()
+        if low <= begin <= high and begin > start
+    ]
 
 
 def _window_start(scene: Scene) -> int:
