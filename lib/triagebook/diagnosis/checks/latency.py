@@ -37,6 +37,8 @@ _UNFELT = ("resources.cpu_runaway", "resources.noisy_neighbour", "resources.memo
 """What explains no alert about latency that nobody feels."""
 SOON_S = 3_600.0
 """A surge that began longer before the symptom was served well for all that time."""
+FELT = 0.25
+"""How far ahead of its siblings an instance has to be, on the logarithmic scale, for users to mind."""
 SURGE = 1.25
 """Traffic this many times the usual is a surge."""
 
@@ -368,7 +370,9 @@ def instances(ctx: Context) -> Iterable[Answer]:
         felt = ("errors",)
     for reading in scene.of(*felt):
         if reading.instance and reading.shift is not None:
-            groups[reading.series.name, reading.component, reading.part].append(reading)
+            # Names without labels carry the instance in the name.
+            name = reading.series.name.replace(reading.instance, "*")
+            groups[name, reading.component, reading.part].append(reading)
     wide = {k: v for k, v in groups.items() if len({r.instance for r in v}) >= 2}
     if not wide:
         yield unseen(ctx, "Latency instance by instance")
@@ -399,6 +403,9 @@ def instances(ctx: Context) -> Iterable[Answer]:
         return
     lead, reading, slow, of = best
     weight = (3.0 if slow == 1 else 1.0) + min(lead, 1.0) * 0.5 - (1.5 if spread_out else 0.0)
+    weight += scene.fits(reading) if scene.alerted else 0.0
+    if lead < FELT:
+        weight -= 1.5
     if of == 2:
         weight -= 0.4
     if not scene.symptoms and scene.of("latency", component=scene.name):

@@ -88,6 +88,8 @@ def memory(ctx: Context) -> Iterable[Answer]:
     scene = ctx.scene
     seen = [r for r in scene.of("memory_used", "memory_share") if not is_host_wide(r)]
     seen = [r for r in seen or scene.of("memory_used", "memory_share") if _concerns(ctx, r)]
+    # A task fills its memory each time it runs, and gives it back at its end.
+    seen = [r for r in seen if r.task is None or _always_on(r)]
     if not seen:
         yield unseen(ctx, "The use of memory")
         return
@@ -110,7 +112,12 @@ def memory(ctx: Context) -> Iterable[Answer]:
         elif up and moved is not None and moved.shape == "step" and moved.going_on:
             stepped[who].append(reading)
         elif (
-            up and moved is not None and found is not None and found.resets and found.steady >= 0.8
+            up
+            and moved is not None
+            and found is not None
+            and found.resets
+            and found.steady >= 0.8
+            and _beyond(ctx, reading)
         ):
             climbing[who].append((reading, found))
     if not climbing and not stepped:
@@ -179,6 +186,26 @@ def memory(ctx: Context) -> Iterable[Answer]:
                 Signal("none", "*", -1.5),
             ),
         )
+
+
+def _beyond(ctx: Context, reading: Reading) -> bool:
+    """Whether the window's top is above the reference's: what only goes up and down stays below it."""
+    start = pd.Timestamp(ctx.bundle.windows.current[0]).value
+    old, new = reading.series.within(0, start), reading.series.within(start, 2**62)
+    if len(old.values) < 16 or not len(new.values):
+        return True
+    return bool(np.max(new.values) >= 1.03 * np.quantile(old.values, 0.995))
+
+
+def _always_on(reading: Reading) -> bool:
+    """Whether a series has samples nearly all the time, as that of a streaming job has."""
+    times = reading.series.times
+    if len(times) < 20:
+        return False
+    steps = np.diff(times)
+    # Its own longest usual step: the past may be kept at a coarser one.
+    gaps = steps[steps > 3 * np.quantile(steps, 0.9)]
+    return bool(gaps.sum() <= 0.1 * (times[-1] - times[0]))
 
 
 def is_host_wide(reading: Reading) -> bool:

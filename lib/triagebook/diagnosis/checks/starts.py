@@ -181,6 +181,8 @@ def starts(ctx: Context) -> Iterable[Answer]:
     weight = (2.6 if fresh else 0.4) + (0.5 if said_so else 0.0) + (0.6 if short else -1.8)
     if reading is None:
         return
+    if scene.alerted in ("memory", "cpu", "disk", "handles", "gpu"):
+        weight -= 1.0  # what starts is slow; it uses up nothing
     yield Answer(
         locus=locus,
         verdict="bad",
