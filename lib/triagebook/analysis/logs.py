@@ -157,7 +157,8 @@ SERVING_TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "resources.handle_leak",
         re.compile(
             r"Too many open files|EMFILE|ENFILE|pool (is )?exhausted|QueuePool limit|exhausted pool"
-            r"|connection pool.*(exhaust|timeout|full)|pool timeout|remaining connection slots"
+            r"|connection pool.*(exhaust|timeout|full)|pool timeout|connection is not available, request timed out|acquire\w* (a )?connection.*(timed? ?out|timeout)"
+            r"|remaining connection slots"
             r"|too many (clients|connections)|unable to acquire.*connection|no free connections",
             re.IGNORECASE,
         ),

@@ -260,6 +260,19 @@ class Scene:
             return -2.5  # what nobody waits for explains no alert about data or a model
         return 0.0 if self.symptoms or self.alerted not in ("latency", "errors") else -1.0
 
+    def as_usual(self, family: str) -> float:
+        """Nats for "nothing is wrong" where the alert is about a resource whose use is as ever."""
+        if self.alerted != family:
+            return 0.0
+        about = set(self.ctx.bundle.alert.labels.values()) & self.ctx.names.all
+        for reading in self.readings:
+            mine = {reading.component, reading.instance, reading.host}
+            if family_of(reading.measure) == family and (self.ours(reading) or about & mine):
+                moved = reading.shift
+                if moved is not None and moved.clear and moved.going_on:
+                    return 0.0
+        return 2.0
+
     def order(self, reading: Reading) -> float:
         """Nats for or against a cause by the order of time: before the symptom, with it, or after."""
         if self.since is None or reading.shift is None:

@@ -279,6 +279,22 @@ def _hours_to_full(ctx: Context, reading: Reading, found: Climb) -> float | None
     return max(hours[0], 0.0) if hours else None
 
 
+def _grew_for_long(ctx: Context, reading: Reading) -> bool:
+    """Whether it took half an hour at least from its usual top to where it stands now."""
+    start = pd.Timestamp(ctx.bundle.windows.current[0]).value
+    old, new = reading.series.within(0, start), reading.series.within(start, 2**62)
+    if len(old.values) < 16 or len(new.values) < 8:
+        return False
+    usual = float(np.quantile(old.values, 0.995))
+    goal = usual + 0.9 * (float(np.max(new.values[-10:])) - usual)
+    above = new.values > usual
+    last_calm = np.flatnonzero(~above[: int(np.argmax(new.values >= goal)) + 1])
+    if goal <= usual or not len(last_calm):
+        return False
+    reached = new.times[int(np.argmax(new.values >= goal))]
+    return bool(reached - new.times[last_calm[-1]] >= 1_800e9)
+
+
 def _near_limit(ctx: Context, reading: Reading) -> bool:
     """Whether the newest level is two thirds of its limit or more; False where no limit is known."""
     limit = limit_of(ctx, reading, ("handles_limit", "connections_limit"))
@@ -292,8 +308,8 @@ def _not_queueing(ctx: Context, reading: Reading) -> float:
     moved = reading.shift
     if not waits or moved is None or scene.since is None:
         return 0.0
-    before_s = (scene.since - moved.low) / 1e9
-    return -2.5 if moved.shape != "ramp" or before_s < 1_800 else 0.0
+    # What waits for its callee holds connections from the moment the callee is slow, not from long before.
+    return -2.5 if (scene.since - moved.low) / 1e9 < 1_800 else 0.0
 
 
 @check(
@@ -360,7 +376,9 @@ def handles(ctx: Context) -> Iterable[Answer]:
         if worst is not None
         else ""
     )
-    ramp = line_fit is not None and line_fit.climbs
+    # What has met its limit climbs no more: it came from far below, and stays there.
+    full = worst is not None and _near_limit(ctx, worst) and _grew_for_long(ctx, worst)
+    ramp = (line_fit is not None and line_fit.climbs) or full
     weight = (3.0 if ramp else 1.2 if worst is not None else 0.3) + (1.2 if line else 0.0)
     if worst is not None:
         weight += scene.fits(worst) + _not_queueing(ctx, worst)

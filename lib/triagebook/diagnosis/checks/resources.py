@@ -127,6 +127,7 @@ def memory(ctx: Context) -> Iterable[Answer]:
             (
                 Signal("resources.memory_leak", "*", -3.0),
                 Signal("resources.memory_step", "*", -3.0),
+                Signal("none", "*", scene.as_usual("memory")),
             ),
         )
         return
@@ -261,7 +262,10 @@ def cpu(ctx: Context) -> Iterable[Answer]:
         yield calm(
             ctx,
             f"CPU is as usual in {count(len(seen))} series",
-            (Signal("resources.cpu_runaway", "*", -3.0),),
+            (
+                Signal("resources.cpu_runaway", "*", -3.0),
+                Signal("none", "*", scene.as_usual("cpu")),
+            ),
         )
         return
     by_component: dict[str, list[Reading]] = defaultdict(list)
