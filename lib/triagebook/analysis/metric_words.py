@@ -60,6 +60,7 @@ _SAME = {
     "maximum": "max",
     "capacity": "limit",
     "avail": "available",
+    "freeable": "free",
     "percent": "share",
     "percentage": "share",
     "pct": "share",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import median_filter
 
 from triagebook.analysis.measures import measure_of
 from triagebook.analysis.series import Series
@@ -54,6 +55,12 @@ class Scene:
         for edge in self.ctx.bundle.topology or []:
             if edge.kind == "calls":
                 out[edge.from_].add(edge.to)
+        known = self.ctx.names.all
+        for reading in self.readings:
+            # What is measured at a caller about a callee says that one calls the other.
+            who, whom = reading.component, reading.peer
+            if who and whom and who != whom and whom in known:
+                out[who].add(whom)
         return out
 
     @cached_property
@@ -232,6 +239,23 @@ class Scene:
         return int(np.median([r.shift.start for r in sharp if r.shift]))
 
     @cached_property
+    def seen_since(self) -> int | None:
+        """When the symptom was plain, nanoseconds: a ramp's start is only about known, and cannot be felt.
+
+        The moment from which a ramp is half way to its median; `since` where there is a sharp start.
+        """
+        if self.since is None:
+            return None
+        ramps = [
+            r
+            for r in self.symptoms
+            if r.shift and r.unusual >= 0.3 * max(s.unusual for s in self.symptoms)
+        ]
+        if any(r.shift and r.shift.shape != "ramp" for r in ramps):
+            return self.since
+        return max(self.since, int(np.median([_half_way(r) for r in ramps] or [self.since])))
+
+    @cached_property
     def alerted(self) -> str:
         """The family of what the alert is about, by its metric or else its words; "" where unclear."""
         alert = self.ctx.bundle.alert
@@ -277,7 +301,7 @@ class Scene:
         """Nats for or against a cause by the order of time: before the symptom, with it, or after."""
         if self.since is None or reading.shift is None:
             return 0.0
-        late = (reading.shift.low - self.since) / 1e9
+        late = (reading.shift.low - (self.seen_since or self.since)) / 1e9
         early = (self.since - reading.shift.high) / 1e9
         if early > LONG_BEFORE_S and reading.shift.shape != "ramp":
             return -1.0  # it was there for long, and nobody felt it
@@ -321,6 +345,19 @@ def family_of(measure: str) -> str:
     if head in ("connections", "pool", "threads", "inodes"):
         return "disk" if head == "inodes" else "handles"
     return head if head in _RESOURCES | {"traffic", "cache"} else ""
+
+
+def _half_way(reading: Reading) -> int:
+    moved = reading.shift
+    if moved is None:
+        return 0
+    part = reading.series.within(moved.start, moved.end + 1)
+    if len(part.values) < 5:
+        return moved.start
+    level = median_filter(part.values, size=5, mode="nearest")
+    middle = (moved.before + moved.after) / 2
+    past = level >= middle if moved.direction > 0 else level <= middle
+    return int(part.times[int(np.argmax(past))]) if past.any() else moved.start
 
 
 def _ns(when: object) -> int:

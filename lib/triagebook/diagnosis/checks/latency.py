@@ -190,8 +190,7 @@ def traffic(ctx: Context) -> Iterable[Answer]:
     if scene.alerted in ("cpu", "memory") and not scene.symptoms and moved.factor >= 1.15:
         # More work takes more of everything; while all is served in time, nothing is wrong.
         signals.append(Signal("none", "*", 1.5))
-    began = scene.since
-    long_before = began is not None and (began - moved.high) / 1e9 > SOON_S
+    long_before = _served_well(scene, total)
     if scene.symptoms:
         signals.append(
             Signal(
@@ -199,7 +198,7 @@ def traffic(ctx: Context) -> Iterable[Answer]:
                 locus,
                 2.5
                 + min(1.0, moved.factor - SURGE)
-                + (-2.0 if long_before else scene.order(total)),
+                + (-2.0 if long_before else max(scene.order(total), -0.3)),
                 headline=f"{moved.factor:.1f} times the usual requests, and slower answers.",
                 mechanism="More requests than the capacity answers in time: they queue.",
             )
@@ -294,6 +293,24 @@ def _apart(members: list[Reading]) -> bool:
     """Whether one instance of two moved five times as far as the other."""
     low, high = sorted(r.shift.effect if r.shift is not None else 0.0 for r in members)
     return low <= 0.2 * high
+
+
+def _served_well(scene: Scene, total: Reading) -> bool:
+    """Whether a surge was served well for more than an hour, though no fewer came than when it was felt.
+
+    A surge adds to the day's own course: what first could be served no more comes at the highest load.
+    A CPU's alert is explained by the surge whenever users felt it.
+    """
+    moved = total.shift
+    if scene.since is None or moved is None or scene.alerted in ("cpu", "memory"):
+        return False
+    if (scene.since - moved.high) / 1e9 <= SOON_S:
+        return False
+    before = total.series.within(moved.start, scene.since - int(900e9)).values
+    felt = total.series.within(scene.since - int(900e9), scene.since + int(900e9)).values
+    if len(before) < 3 or not len(felt):
+        return True
+    return float(np.median(felt)) < 0.98 * float(np.quantile(before, 0.9))
 
 
 def _node(reading: Reading) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import median_filter
 
 from triagebook.analysis.growth import Climb, climb
 from triagebook.core.words import count, number, share
@@ -131,6 +132,9 @@ def memory(ctx: Context) -> Iterable[Answer]:
             ),
         )
         return
+    # Where most instances stepped, the others did so too: they were replaced one after another.
+    for who in [w for w in climbing if len(stepped.get(w, ())) > len(climbing[w])]:
+        del climbing[who]
     for who, members in sorted(climbing.items(), key=lambda item: -len(item[1]))[:2]:
         reading, found = max(
             members, key=lambda item: (item[0].rose, item[1].share_gained, item[0].title)
@@ -204,8 +208,8 @@ def _always_on(reading: Reading) -> bool:
     if len(times) < 20:
         return False
     steps = np.diff(times)
-    # Its own longest usual step: the past may be kept at a coarser one.
-    gaps = steps[steps > 3 * np.quantile(steps, 0.9)]
+    # Against the steps around it: the past may be kept at a coarser one.
+    gaps = steps[steps > 3 * median_filter(steps, size=11, mode="nearest")]
     return bool(gaps.sum() <= 0.1 * (times[-1] - times[0]))
 
 
@@ -441,12 +445,14 @@ def _steadiness(days: np.ndarray, level: np.ndarray) -> float:
 
 
 def _trend(days: np.ndarray, level: np.ndarray) -> float:
-    """Return the growth from first to last day along a robust line, over the first level."""
-    slopes = [
-        (b - a) / (q - p)
-        for i, (p, a) in enumerate(zip(days, level, strict=True))
-        for q, b in zip(days[i + 1 :], level[i + 1 :], strict=True)
-    ]
+    """Return the growth from first to last day along a robust line, over the first level.
+
+    Days are held against like days, working days or weekends, as far as there are pairs of them.
+    """
+    weekend = (days + 3) % 7 >= 5
+    pairs = [(i, j) for i in range(len(days)) for j in range(i + 1, len(days))]
+    alike = [(i, j) for i, j in pairs if weekend[i] == weekend[j]] or pairs
+    slopes = [(level[j] - level[i]) / (days[j] - days[i]) for i, j in alike]
     slope = float(np.median(slopes))
     base = float(np.median(level)) - slope * (days[-1] - days[0]) / 2
     return slope * (days[-1] - days[0]) / base if base > 0 else 0.0
