@@ -378,32 +378,19 @@ def _worse(reading: Reading) -> bool:
 
 
 def _sum(series: list[Series]) -> Series:
+    """Add series up on the samples of the longest; each counts from just before its first to its last."""
     series = [s for s in series if len(s.times)]
-    first = series[0]
+    first = max(series, key=lambda s: (len(s.times), s.title))
     if len(series) == 1:
         return first
-    step = float(
-        np.median([np.median(np.diff(s.times)) for s in series if len(s.times) > 1] or [1e9])
-    )
-    start = min(int(s.times[0]) for s in series)
-    size = int((max(int(s.times[-1]) for s in series) - start) // step) + 1
-    total, seen = np.zeros(size), np.zeros(size)
+    # Scrapes of several targets differ by seconds, and the past may be kept at a coarser step: a level
+    # between two samples is read off the line between them.
+    total = np.zeros(len(first.times))
     for one in series:
-        place = ((one.times - start) // step).astype(int)
-        count = np.bincount(place, minlength=size)
-        mean = np.bincount(place, one.values, size) / np.maximum(count, 1)
-        total += np.where(count > 0, mean, 0.0)
-        seen += count > 0
-    # Where only some instances have a sample the sum would dip: scaled up, if half of them are there.
-    ends = np.zeros(size + 1)
-    for one in series:
-        ends[int((one.times[0] - start) // step)] += 1
-        ends[int((one.times[-1] - start) // step) + 1] -= 1
-    alive = np.cumsum(ends)[:size]
-    good = seen >= np.maximum(0.5 * alive, 1)
-    values = total[good] * np.maximum(alive[good], 1) / seen[good]
-    times = (start + np.flatnonzero(good) * step).astype(np.int64)
-    return Series(first.name, {}, first.quantity, first.unit, times, values)
+        edge = 1.5 * np.diff(one.times) if len(one.times) > 1 else np.array([9e10])
+        alive = (first.times >= one.times[0] - edge[0]) & (first.times <= one.times[-1] + edge[-1])
+        total += np.where(alive, np.interp(first.times, one.times, one.values), 0.0)
+    return Series(first.name, {}, first.quantity, first.unit, first.times, total)
 
 
 def said(reading: Reading) -> str:

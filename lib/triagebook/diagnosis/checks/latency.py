@@ -155,7 +155,6 @@ def symptom(ctx: Context) -> Iterable[Answer]:
         "latency.slow_dependency",
         "none",
         "resources.cpu_runaway",
-        "resources.demand_growth",
         "resources.memory_step",
         "latency.traffic_surge",
         "latency.larger_requests",
@@ -180,10 +179,7 @@ def traffic(ctx: Context) -> Iterable[Answer]:
             "Requests come as usual"
             if moved is None or not moved.clear
             else f"Requests: {said(total)}",
-            (
-                Signal("latency.traffic_surge", "*", -3.0),
-                Signal("resources.demand_growth", "*", -1.0),
-            ),
+            (Signal("latency.traffic_surge", "*", -3.0),),
         )
         return
     signals = []

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import median_filter
 
 from triagebook.analysis.growth import Climb, climb
 from triagebook.core.words import count, number, share
@@ -203,14 +202,12 @@ def _beyond(ctx: Context, reading: Reading) -> bool:
 
 
 def _always_on(reading: Reading) -> bool:
-    """Whether a series has samples nearly all the time, as that of a streaming job has."""
+    """Whether a series has samples in nearly every half hour, as that of a streaming job has."""
     times = reading.series.times
     if len(times) < 20:
         return False
-    steps = np.diff(times)
-    # Against the steps around it: the past may be kept at a coarser one.
-    gaps = steps[steps > 3 * median_filter(steps, size=11, mode="nearest")]
-    return bool(gaps.sum() <= 0.1 * (times[-1] - times[0]))
+    half_hours = times // 1_800_000_000_000
+    return bool(len(np.unique(half_hours)) >= 0.8 * (half_hours[-1] - half_hours[0] + 1))
 
 
 def is_host_wide(reading: Reading) -> bool:
@@ -394,6 +391,7 @@ def growth(ctx: Context) -> Iterable[Answer]:
         )
         return
     locus = scene.service_locus(best[1])
+    later = _later_at_peak(ctx)
     yield bad(
         ctx,
         best[1],
@@ -403,7 +401,8 @@ def growth(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "resources.demand_growth",
                 locus,
-                (3.2 if steady >= 0.8 and rise >= 0.1 else 2.4) + scene.fits(best[1]),
+                (3.2 if steady >= 0.8 and rise >= 0.1 else 2.4)
+                + (1.0 if later else scene.fits(best[1])),
                 headline="Use grew with the demand over the days: capacity, not a fault.",
                 mechanism="The same work for each request, and more requests every day.",
             ),
@@ -417,17 +416,34 @@ def growth(ctx: Context) -> Iterable[Answer]:
                     "latency.cpu_throttling",
                 )
             ),
-            Signal("none", "*", -0.5),
+            # Each day's peak is later than the last one's: no day stands out, and all get worse.
+            Signal("none", "*", -2.5 if later else -0.5),
         ),
     )
 
 
+def _later_at_peak(ctx: Context) -> bool:
+    """Whether the watched service answers a fifth later than at the same hours before, however usual that is."""
+    scene = ctx.scene
+    home = (None, scene.entry, scene.name)
+    return scene.alerted == "latency" and any(
+        r.shift is not None and r.shift.direction > 0 and r.shift.factor >= 1.2
+        for r in scene.of("latency")
+        if r.component in home and not r.instance
+    )
+
+
 def _daily(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return days and the level of each, at the mean hour: half a day's hours are not the whole day's."""
     if not len(times):
         return times, values
+    hour = (times // 3_600_000_000_000) % 24
+    usual = np.bincount(hour, values, 24) / np.maximum(np.bincount(hour, minlength=24), 1)
+    mean = float(np.mean(values))
     day = times // 86_400_000_000_000
     days, place, seen = np.unique(day, return_inverse=True, return_counts=True)
-    level = np.bincount(place, values) / seen
+    expected = np.bincount(place, usual[hour])
+    level = np.bincount(place, values) / np.where(expected > 0, expected, 1.0) * mean
     full = seen >= 0.5 * np.median(seen)
     return days[full], level[full]
 
