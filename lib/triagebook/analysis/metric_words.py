@@ -51,6 +51,8 @@ _SAME = {
     "conn": "connection",
     "sockets": "socket",
     "handles": "handle",
+    "dbpool": "pool",
+    "descriptor": "descriptors",
     "restarts": "restart",
     "replicas": "replica",
     "pods": "replica",

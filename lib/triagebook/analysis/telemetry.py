@@ -198,6 +198,8 @@ def readings(
         if who.get("peer") and measure in ("latency", "traffic", "errors"):
             # Seen from the caller: it tells of the callee.
             measure = f"dependency_{measure}"
+        if measure == "batch_size" and one.unit.endswith("/s"):
+            measure = "rows"  # items a second grow with the requests, however large these are
         moved = shift(one.times, one.values, *windows)
         out.append(Reading(one, measure, shift=moved, **who))
     return out

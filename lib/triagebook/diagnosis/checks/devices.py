@@ -44,6 +44,8 @@ def gpu(ctx: Context) -> Iterable[Answer]:
         "gpu_ecc",
         "gpu_error",
         "gpu_clock",
+        "gpu_temperature",
+        "gpu_busy",
         "gpu_throttle",
         "gpu_memory_used",
         "gpu_memory_free",
@@ -60,6 +62,11 @@ def gpu(ctx: Context) -> Iterable[Answer]:
     quiet = True
     faults = [r for r in scene.of("gpu_xid", "gpu_ecc", "gpu_error") if _newly_nonzero(ctx, r)]
     slow_clock = scene.fell("gpu_clock", factor=0.85) + scene.rose("gpu_throttle", factor=1.5)
+    hot = [] if faults or slow_clock else _strained(ctx)
+    if hot and "resources.gpu_fault" not in gpu_lines:
+        quiet = False
+        warm = hot[0].measure == "gpu_temperature"
+        yield _gpu_answer(ctx, "resources.gpu_fault", hot[0], gpu_lines, 3.0 if warm else 2.4)
     if faults or slow_clock or "resources.gpu_fault" in gpu_lines:
         quiet = False
         reading = next(iter(faults + slow_clock), None)
@@ -149,6 +156,28 @@ def _gpu_answer(
             Signal("latency.heavier_model", "*", -1.0),
         ),
     )
+
+
+def _strained(ctx: Context) -> list[Reading]:
+    """List cards that got hot or busy for no work of theirs: alone of several, no more requests, no new model.
+
+    A card whose clocks are held down works longer on the same, and heat is why they are held down.
+    """
+    scene = ctx.scene
+    changes = scene.near(("model", "deploy"), before_s=900.0)
+    asked = scene.rose("payload", "batch_size", factor=1.15)
+    if load_factor(ctx) > 1.1 or asked or any(c.kind == "model" for c in changes):
+        return []
+    if not scene.slow:
+        return []
+    found = []
+    for measure, factor in (("gpu_temperature", 1.2), ("gpu_busy", 1.5)):
+        all_hosts = {r.host for r in scene.of(measure) if r.host}
+        up = scene.rose(measure, factor=factor)
+        hosts = {r.host for r in up if r.host}
+        if len(hosts) == 1 < len(all_hosts):
+            found += [r for r in up if scene.order(r) > -0.5]
+    return found
 
 
 def _newly_nonzero(ctx: Context, reading: Reading) -> bool:

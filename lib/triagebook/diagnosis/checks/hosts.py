@@ -151,6 +151,11 @@ def limits(ctx: Context) -> Iterable[Answer]:
         c for c in changes if _LIMIT_WORDS.search(c.what) and _lower(c.from_, c.to) is not False
     ]
     told = [c for c in told if _lower(c.from_, c.to) or lowered]
+    if not lowered and not told:
+        cut = _cut_below_use(ctx)
+        if cut is not None:
+            yield _cut_answer(ctx, cut)
+            return
     if not seen and ctx.bundle.changes is None:
         yield unseen(ctx, "Limits")
         return
@@ -199,6 +204,47 @@ def limits(ctx: Context) -> Iterable[Answer]:
                     "latency.traffic_surge",
                 )
             ),
+            Signal("none", "*", -1.5),
+        ),
+    )
+
+
+def _cut_below_use(ctx: Context) -> Reading | None:
+    """Find CPU held back in all instances of a component that use no more than before: a limit came down.
+
+    What asks for more is held back at the limit it had; who asks for no more is held back by a lower one.
+    """
+    scene = ctx.scene
+    held = [r for r in scene.rose("cpu_throttled", factor=1.3) if r.component and r.instance]
+    for component in sorted({str(r.component) for r in held}):
+        used = scene.of("cpu_used", "cpu_share", component=component)
+        mine = {r.instance for r in held if r.component == component}
+        of = {r.instance for r in scene.of("cpu_throttled", component=component) if r.instance}
+        if not used or len(mine) < max(2, len(of)):
+            continue
+        more = [r for r in used if r.shift and r.shift.direction > 0 and r.shift.factor >= 1.1]
+        if not more:
+            return next(r for r in held if r.component == component)
+    return None
+
+
+def _cut_answer(ctx: Context, reading: Reading) -> Answer:
+    key = _key_near(ctx, reading)
+    locus = f"config:{key}"
+    return bad(
+        ctx,
+        reading,
+        f"{said(reading)}, in all instances, though they use no more CPU than before",
+        locus,
+        (
+            Signal(
+                "resources.limit_lowered",
+                locus,
+                3.2 + ctx.scene.order(reading),
+                headline=f"The CPU limit of {reading.component} came down: it is held back at its usual use.",
+                mechanism="What fitted yesterday meets the limit today.",
+            ),
+            Signal("latency.cpu_throttling", "*", -1.8),
             Signal("none", "*", -1.5),
         ),
     )

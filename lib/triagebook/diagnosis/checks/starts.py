@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     "Does the model itself take longer?",
     finds=("latency.heavier_model",),
     opposes=(
+        "latency.cpu_throttling",
         "latency.slow_dependency",
         "latency.heavier_model",
+        "resources.cpu_runaway",
     ),
 )
 def model_time(ctx: Context) -> Iterable[Answer]:
@@ -72,7 +74,11 @@ def model_time(ctx: Context) -> Iterable[Answer]:
     name = _model_name(ctx, change.what)
     version = change.to or (model.version if model else None) or "unknown"
     locus = f"model:{name}/{version}"
-    weight = (3.2 if slower else 1.2 if not seen else -1.0) + scene.order(reading)
+    # Where the model's own time is not measured, a callee or the service that steps with the change tells.
+    stepped = None if seen else _stepped_with(ctx, change)
+    reading = stepped or reading
+    weight = 3.2 if slower else 3.0 if stepped is not None else 1.2 if not seen else -1.0
+    weight += scene.order(reading)
     yield bad(
         ctx,
         reading,
@@ -86,9 +92,40 @@ def model_time(ctx: Context) -> Iterable[Answer]:
                 headline=f"Model {name} {version} takes longer than the one before.",
                 mechanism="Inference time stepped up at the model change.",
             ),
-            *((Signal("latency.slow_dependency", "*", -1.0),) if slower else ()),
+            # A heavier model asks for more CPU, and is called.
+            *(
+                (
+                    Signal("latency.slow_dependency", "*", -1.0),
+                    Signal("latency.cpu_throttling", "*", -1.5),
+                    Signal("resources.cpu_runaway", "*", -1.0),
+                )
+                if slower or stepped is not None
+                else ()
+            ),
         ),
     )
+
+
+WITH_S = 600.0
+"""A step so close to a change came with it, where samples are no coarser."""
+
+
+def _stepped_with(ctx: Context, change: Change) -> Reading | None:
+    """Return the deepest latency that stepped with a model change, of whom the model may be served by."""
+    scene = ctx.scene
+    at = pd.Timestamp(change.ts).value
+    found = []
+    for reading in scene.of("latency", "dependency_latency"):
+        moved = reading.shift
+        who = reading.peer or reading.component
+        if moved is None or not reading.rose or moved.factor < 1.3 or who not in scene.own:
+            continue
+        near_s = max(WITH_S, 2 * moved.step_s)
+        # Its interval holds the moment, and what it calls in turn is as fast as ever.
+        early, late = moved.low - near_s * 1e9, moved.high + near_s * 1e9
+        if early <= at <= late and not scene.below(str(who)) & scene.slow_nodes:
+            found.append(reading)
+    return max(found, key=lambda r: (r.unusual, r.title), default=None)
 
 
 def _unseen_model(ctx: Context) -> Iterable[Answer]:
