@@ -314,7 +314,11 @@ def _counts_up(name: str, values: np.ndarray) -> bool:
         return False
     # What only ever grows is a counter too, where it counts something: a disk that fills is none.
     grows = bool((steps > 0).mean() > 0.3 and measure_of(name) in _COUNTED)
-    return grows or bool((steps < 0).any() and measure_of(name) not in _LEVELS)
+    # A reset goes back to nearly nothing, and what counts has counted before: a clock that is held
+    # down, or a limit that was cut, has not.
+    falls = np.flatnonzero(steps < 0)
+    reset = bool((values[falls + 1] <= 0.05 * values[falls]).any()) and int((steps > 0).sum()) > 5
+    return grows or bool(reset and measure_of(name) not in _LEVELS)
 
 
 def _rate(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

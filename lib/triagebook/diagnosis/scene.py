@@ -305,9 +305,19 @@ class Scene:
         early = (self.since - reading.shift.high) / 1e9
         if early > LONG_BEFORE_S and reading.shift.shape != "ramp":
             return -1.0  # it was there for long, and nobody felt it
+        if self._over_while_felt(reading):
+            return -1.5
         if late <= max(GRACE_S, 3 * reading.shift.step_s):
             return 0.3
         return -min(2.5, late / 600.0)
+
+    def _over_while_felt(self, reading: Reading) -> bool:
+        """Whether something came back before half of a symptom that goes on had passed."""
+        moved, felt = reading.shift, self.slow.shift if self.slow is not None else None
+        if moved is None or felt is None or self.since is None:
+            return False
+        half = self.since + (felt.end - self.since) // 2
+        return felt.going_on and not moved.going_on and moved.end < half
 
     def near(
         self, kinds: Iterable[str] = (), when: int | None = None, before_s: float = 3_600.0

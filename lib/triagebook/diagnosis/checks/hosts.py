@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from triagebook.analysis.telemetry import Reading
+    from triagebook.core.models import Change
     from triagebook.diagnosis.context import Context
 
 
@@ -190,7 +191,9 @@ def limits(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "resources.limit_lowered",
                 locus,
-                (3.2 if lowered else 1.8) + (0.8 if told else 0.0),
+                (3.2 if lowered else 1.8)
+                + (0.8 if told else 0.0)
+                + (0.6 if told and not lowered and _just_before(ctx, told[0]) else 0.0),
                 headline=f"The limit {key} was lowered; use is as before.",
                 mechanism="What fitted yesterday meets the limit today.",
             ),
@@ -207,6 +210,12 @@ def limits(ctx: Context) -> Iterable[Answer]:
             Signal("none", "*", -1.5),
         ),
     )
+
+
+def _just_before(ctx: Context, change: Change) -> bool:
+    """Whether a change lies within half an hour of the symptom's start."""
+    since = ctx.scene.since
+    return since is not None and abs(since - pd.Timestamp(change.ts).value) <= 1_800e9
 
 
 def _cut_below_use(ctx: Context) -> Reading | None:

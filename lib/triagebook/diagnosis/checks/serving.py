@@ -162,7 +162,13 @@ def _material(ctx: Context, reading: Reading) -> bool:
     "latency.throttling",
     "Is the CPU throttled?",
     finds=("latency.cpu_throttling",),
-    opposes=("none", "resources.cpu_runaway", "latency.cpu_throttling", "latency.bad_instance"),
+    opposes=(
+        "none",
+        "resources.cpu_runaway",
+        "latency.cpu_throttling",
+        "latency.bad_instance",
+        "latency.slow_dependency",
+    ),
 )
 def throttling(ctx: Context) -> Iterable[Answer]:
     """Look for throttled periods in all instances of a component, and for CPU at its limit."""
@@ -203,7 +209,8 @@ def throttling(ctx: Context) -> Iterable[Answer]:
                     "latency.cpu_throttling",
                     locus,
                     (0.3 if alone else 3.0 if scene.symptoms else 1.5)
-                    + scene.order(top)
+                    # Of several instances the first to be held back tells when.
+                    + max(scene.order(r) for r in members)
                     - (0.0 if slow_here else 1.5),
                     headline=f"The CPU of {component or scene.name} is held at its limit.",
                     mechanism="In throttled periods nothing runs; requests wait for the next one.",
@@ -214,6 +221,8 @@ def throttling(ctx: Context) -> Iterable[Answer]:
                     else (
                         Signal("latency.bad_instance", "*", -1.0),
                         Signal("resources.cpu_runaway", locus, -2.0),
+                        # Why a callee is slow says more than that it is.
+                        Signal("latency.slow_dependency", f"dependency:{component}", -1.2),
                     )
                 ),
                 Signal("none", "*", -0.8),
