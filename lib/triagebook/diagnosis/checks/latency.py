@@ -11,6 +11,7 @@ import numpy as np
 from triagebook.core.words import count, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.logged import slow_one
 from triagebook.diagnosis.scene import said
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from triagebook.analysis.telemetry import Reading
     from triagebook.diagnosis.context import Context
+    from triagebook.diagnosis.logged import SlowOne
     from triagebook.diagnosis.scene import Scene
 
 _CAUSES = (
@@ -64,7 +66,7 @@ def bad(
         since=since_of(reading),
         since_low=moment(moved.low) if moved else None,
         since_high=moment(moved.high) if moved else None,
-        evidence=ctx.cite("metrics"),
+        evidence=ctx.cite_readings(),
         statement=statement,
         value=round(moved.after, 6) if moved else None,
         unit=reading.series.unit or None,
@@ -75,7 +77,17 @@ def bad(
 
 
 def calm(ctx: Context, statement: str, signals: Iterable[Signal]) -> Answer:
-    """Return an ok answer about the service's metrics."""
+    """Return an ok answer about the service's metrics.
+
+    Log lines may be sampled, and tell of some components only: what does not move in them is no proof.
+    """
+    if ctx.from_logs:
+        return Answer(
+            locus=f"service:{ctx.bundle.service.name}",
+            verdict="unknown",
+            evidence=ctx.cite_readings(),
+            statement=f"{statement}, by the log lines alone: no proof without metrics",
+        )
     return Answer(
         locus=f"service:{ctx.bundle.service.name}",
         verdict="ok",
@@ -285,6 +297,33 @@ def callee(ctx: Context) -> Iterable[Answer]:
         )
 
 
+def _told(ctx: Context, one: SlowOne) -> Answer:
+    """Return what the logs of one instance say of slowness, where latency was not seen by instance."""
+    locus = f"instance:{one.instance}"
+    return Answer(
+        locus=locus,
+        verdict="bad",
+        since=one.first,
+        evidence=ctx.cite("logs"),
+        value=one.lines,
+        unit="lines",
+        statement=f"{one.instance} warns of slowness in {count(one.lines)} of {count(one.all_lines)} such lines "
+        f"of {count(one.siblings)} instances: {one.example[:120]}",
+        signals=(
+            Signal(
+                "latency.bad_instance",
+                locus,
+                2.6 if one.siblings >= 3 else 1.8,
+                headline=f"Instance {one.instance} says that it is slow, the others do not.",
+                mechanism="One of several replicas answers slowly; requests that reach it wait.",
+            ),
+            Signal("latency.traffic_surge", "*", -1.5),
+            Signal("latency.slow_dependency", "*", -1.5),
+            Signal("none", "*", -1.5),
+        ),
+    )
+
+
 def _apart(members: list[Reading]) -> bool:
     """Whether one instance of two moved five times as far as the other."""
     low, high = sorted(r.shift.effect if r.shift is not None else 0.0 for r in members)
@@ -388,7 +427,8 @@ def instances(ctx: Context) -> Iterable[Answer]:
             groups[name, reading.component, reading.part].append(reading)
     wide = {k: v for k, v in groups.items() if len({r.instance for r in v}) >= 2}
     if not wide:
-        yield unseen(ctx, "Latency instance by instance")
+        told = slow_one(ctx)
+        yield unseen(ctx, "Latency instance by instance") if told is None else _told(ctx, told)
         return
     best: tuple[float, Reading, int, int] | None = None
     spread_out = False
