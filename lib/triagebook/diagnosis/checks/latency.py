@@ -371,7 +371,9 @@ def _explains(scene: Scene, reading: Reading) -> float:
     same = same or [r for r in timed if statistic_of(r) == mine]
     if not same and mine == "mean":
         # No mean of ours rose: a mean says less than what a percentile may show.
-        return 9.9 if statistic_of(scene.slow) not in ("mean", "p50") else _part(reading, scene.slow)
+        return (
+            9.9 if statistic_of(scene.slow) not in ("mean", "p50") else _part(reading, scene.slow)
+        )
     return _part(reading, same[0] if same else scene.slow)
 
 

@@ -298,10 +298,7 @@ def memory(ctx: Context) -> Iterable[Answer]:
             # What runs on a host without memory is slow by it.
             *(
                 (
-                    *(
-                        Signal("latency.bad_instance", f"instance:{i}", -2.0)
-                        for i in sorted(waits)
-                    ),
+                    *(Signal("latency.bad_instance", f"instance:{i}", -2.0) for i in sorted(waits)),
                     *(
                         Signal("latency.slow_dependency", f"dependency:{c}", -1.5)
                         for c in sorted(there - {None})
