@@ -222,14 +222,17 @@ def _cut_below_use(ctx: Context) -> Reading | None:
     """Find CPU held back in all instances of a component that use no more than before: a limit came down.
 
     What asks for more is held back at the limit it had; who asks for no more is held back by a lower one.
+    Only where neither the limit nor the changes could be seen: they would say so themselves.
     """
     scene = ctx.scene
+    if ctx.bundle.changes is not None:
+        return None
     held = [r for r in scene.rose("cpu_throttled", factor=1.3) if r.component and r.instance]
     for component in sorted({str(r.component) for r in held}):
         used = scene.of("cpu_used", "cpu_share", component=component)
         mine = {r.instance for r in held if r.component == component}
         of = {r.instance for r in scene.of("cpu_throttled", component=component) if r.instance}
-        if not used or len(mine) < max(2, len(of)):
+        if not used or len(mine) < max(2, len(of)) or scene.of("cpu_limit", component=component):
             continue
         more = [r for r in used if r.shift and r.shift.direction > 0 and r.shift.factor >= 1.1]
         if not more:

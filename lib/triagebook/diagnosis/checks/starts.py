@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -266,11 +266,17 @@ def _fresh(ctx: Context) -> list[Start]:
     if when is None:
         return []
     low, high = when - int(1_800e9), when + int(300e9)
-    found = []
+    starts = []
     for reading in scene.of("restarts", "uptime", "cold_starts", "replicas"):
         moments = _starts_in(reading, low)
-        if len(moments) and moments[0] <= high:
-            found.append(Start(reading, int(moments[0]), int(moments[-1])))
+        if len(moments):
+            starts.append(Start(reading, int(moments[0]), int(moments[-1])))
+    # Replaced one after another, the last of a component's instances keeps it cold.
+    last: dict[str | None, int] = {}
+    for start in starts:
+        who = start.reading.component
+        last[who] = max(last.get(who, 0), start.last)
+    found = [replace(s, last=last[s.reading.component]) for s in starts if s.first <= high]
     return found + _new_instances(scene, low, high)
 
 
