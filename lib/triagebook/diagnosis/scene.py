@@ -13,6 +13,7 @@ from scipy.ndimage import median_filter
 from triagebook.analysis.measures import measure_of
 from triagebook.analysis.series import Series
 from triagebook.analysis.shift import shift
+from triagebook.analysis.statistic import statistic_of
 from triagebook.analysis.telemetry import Reading
 from triagebook.core.models import IncidentType
 from triagebook.core.words import number
@@ -206,6 +207,10 @@ class Scene:
         if alert.threshold is None or not alert.metric or not self.symptoms:
             return None
         mine = [r for r in self.symptoms if r.series.name.startswith(alert.metric)]
+        # A mean that is below a threshold for the 99th percentile says nothing.
+        about = statistic_of(alert.metric) or statistic_of(alert.title or "")
+        told = [r for r in mine if statistic_of(r.series.name, r.series.labels) in (about, "")]
+        mine = told if about else mine
         shares = []
         for reading in mine:
             moved = reading.shift
@@ -218,7 +223,7 @@ class Scene:
             if (
                 not len(bad)
                 or not len(ref)
-                or not 0.2 <= limit / max(float(np.max(bad)), 1e-12) <= 5
+                or not 1 / 30 <= limit / max(float(np.median(bad)), 1e-12) <= 30
             ):
                 continue
             shares.append(

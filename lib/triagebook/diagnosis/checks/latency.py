@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from triagebook.analysis.statistic import statistic_of
 from triagebook.core.words import count, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.context import moment
@@ -365,16 +365,18 @@ def _explains(scene: Scene, reading: Reading) -> float:
     """
     if scene.slow is None:
         return 9.9
-    mine = statistic_of(reading)
+    mine = _statistic(reading)
     timed = [r for r in scene.symptoms if r.measure in ("latency", "inference_time")]
-    same = [r for r in timed if statistic_of(r) == mine and not r.instance]
-    same = same or [r for r in timed if statistic_of(r) == mine]
+    same = [r for r in timed if _statistic(r) == mine and not r.instance]
+    same = same or [r for r in timed if _statistic(r) == mine]
     if not same and mine == "mean":
         # No mean of ours rose: a mean says less than what a percentile may show.
-        return (
-            9.9 if statistic_of(scene.slow) not in ("mean", "p50") else _part(reading, scene.slow)
-        )
+        return 9.9 if _statistic(scene.slow) not in ("mean", "p50") else _part(reading, scene.slow)
     return _part(reading, same[0] if same else scene.slow)
+
+
+def _statistic(reading: Reading) -> str:
+    return statistic_of(reading.series.name, reading.series.labels)
 
 
 def _part(reading: Reading, ours: Reading) -> float:
@@ -382,24 +384,6 @@ def _part(reading: Reading, ours: Reading) -> float:
     if reading.series.unit != ours.series.unit and not (reading.seconds != 1 or ours.seconds != 1):
         return 9.9
     return rise / here if here > 0 else 0.0
-
-
-_QUANTILE = re.compile(r"(?<![a-z0-9])p(?:ct)?(\d\d(?:\.?\d+)?)(?!\d)|^0?\.(\d+)$", re.IGNORECASE)
-_MIDDLE = frozenset({"mean", "avg", "average"})
-
-
-def statistic_of(reading: Reading) -> str:
-    """Tell which statistic of many calls a series is: "mean", or "p50", "p99" and the like; "" where unsaid."""
-    words = [*re.split(r"[._ /]", reading.series.name.lower())[::-1]]
-    words += [str(v).lower() for _, v in sorted(reading.series.labels.items())]
-    for word in words:
-        if word in _MIDDLE:
-            return "mean"
-        found = _QUANTILE.search(word)
-        if found:
-            digits = (found.group(1) or found.group(2)).replace(".", "")
-            return f"p{digits:0<2}"
-    return ""
 
 
 @check(

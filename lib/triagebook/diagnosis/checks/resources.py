@@ -202,12 +202,12 @@ def _beyond(ctx: Context, reading: Reading) -> bool:
 
 
 def _always_on(reading: Reading) -> bool:
-    """Whether a series has samples in nearly every half hour, as that of a streaming job has."""
+    """Whether a series has samples in most stretches of ten minutes, as that of a streaming job has."""
     times = reading.series.times
     if len(times) < 20:
         return False
-    half_hours = times // 1_800_000_000_000
-    return bool(len(np.unique(half_hours)) >= 0.8 * (half_hours[-1] - half_hours[0] + 1))
+    stretch = times // 600_000_000_000
+    return bool(len(np.unique(stretch)) >= 0.6 * (stretch[-1] - stretch[0] + 1))
 
 
 def is_host_wide(reading: Reading) -> bool:
