@@ -395,6 +395,7 @@ def _part(reading: Reading, ours: Reading) -> float:
         "latency.cpu_throttling",
         "latency.traffic_surge",
         "latency.slow_dependency",
+        "none",
     ),
 )
 def instances(ctx: Context) -> Iterable[Answer]:
