@@ -148,6 +148,9 @@ class Scene:
             for r in self.of(*measures, component=component)
             if len(r.series.times) and not r.series.name.endswith((" p50", " p99", " mean"))
         ]
+        return self._totalled(parts, component)
+
+    def _totalled(self, parts: list[Reading], component: str | None) -> Reading | None:
         if not parts:
             return None
         by_name: dict[str, list[Reading]] = defaultdict(list)
@@ -164,6 +167,16 @@ class Scene:
         )
         return Reading(summed, parts[0].measure, component=component, shift=moved)
 
+    def intake(self) -> Reading | None:
+        """Return what comes in: requests to the entry or the service, else all; rows or messages without."""
+        for component in (self.entry, self.name, None):
+            found = self.total("traffic", component=component)
+            if found is not None:
+                return found
+        own = (None, self.entry, self.name)
+        rows = [r for r in self.of("rows") if r.task is None and r.component in own]
+        return self._totalled(rows, None)
+
     # --- the symptom -----------------------------------------------------------------------------
 
     @cached_property
@@ -171,6 +184,16 @@ class Scene:
         """What users feel and what clearly got worse, at the watched service first."""
         worse = [r for r in self.of(*SYMPTOMS) if _worse(r) and self._matters(r)]
         home = (None, self.entry, self.name)
+        if not any(r.component in home for r in self.of(*SYMPTOMS)):
+            # Who takes from a queue answers nobody: what waits there is what its users feel.
+            behind = [r for r in self.of("queue_depth", "freshness") if _worse(r) and not r.task]
+            about = self.ctx.bundle.alert.metric or "-"
+            worse += [
+                r
+                for r in behind
+                if r.component in home[1:]
+                or (r.component is None and r.series.name.startswith(about))
+            ]
         if any(r.component in home for r in self.of("latency", "inference_time")):
             # What is slow further down and is not felt here is no symptom of this service.
             worse = [r for r in worse if r.component in home]

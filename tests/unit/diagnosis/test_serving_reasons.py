@@ -357,3 +357,36 @@ def test_a_failed_task_without_runs_is_a_modest_guess(kind, cause, tmp_path):
     assert first.confidence < 0.75
     if cause == "pipeline.code_error":
         assert first.locus == f"task:{n}_daily.{n}_load"
+
+
+def consumer(world: Serving) -> str:
+    """Make it one that takes messages from a queue and answers nobody."""
+    n = world.names
+    answers = ("http_", "app_request", "cache_hit", "model_inference")
+    for key in [k for k in world.series if k[0].startswith(answers)]:
+        del world.series[key]
+    noisy = np.exp(0.05 * world.rng.normal(size=len(TIMES)))
+    world.put("consumer_messages_per_second", 100 * noisy, service=n["entry"])
+    world.put("consumer_lag", 40 * noisy[::-1], service=n["entry"])
+    world.metric = "consumer_lag"
+    return n["entry"]
+
+
+@pytest.mark.parametrize("cause", ["latency.traffic_surge", "latency.cpu_throttling"])
+def test_what_waits_for_a_consumer_of_a_queue_is_its_symptom(cause, tmp_path):
+    world = make(29)
+    name = consumer(world)
+    world.edit("consumer_lag", lambda v: v * np.where(LATE, 8.0, 1.0))
+    if cause == "latency.traffic_surge":
+        world.edit("consumer_messages_per_second", lambda v: v * np.where(LATE, 2.2, 1.0))
+    else:
+        world.edit("container_cpu_throttled_ratio", lambda v: v + np.where(LATE, 0.5, 0.0))
+    first = first_of(world, tmp_path)
+    assert (first.cause, first.locus) == (cause, f"service:{name}")
+
+
+def test_a_consumer_that_keeps_up_is_blamed_for_nothing(tmp_path):
+    world = make(30)
+    consumer(world)
+    first = first_of(world, tmp_path)
+    assert first.cause == "none"

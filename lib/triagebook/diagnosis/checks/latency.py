@@ -123,7 +123,7 @@ def symptom(ctx: Context) -> Iterable[Answer]:
     """Hold latency and errors of the watched service against the same hours before."""
     scene = ctx.scene
     seen = scene.of("latency", "inference_time", "errors", "availability")
-    if not seen:
+    if not seen and not scene.symptoms:
         yield unseen(ctx, "Latency and errors")
         return
     asked = scene.alerted in ("latency", "errors")
@@ -176,10 +176,7 @@ def symptom(ctx: Context) -> Iterable[Answer]:
 def traffic(ctx: Context) -> Iterable[Answer]:
     """Compare requests to the entry with the same hours before; first in time, or a consequence."""
     scene = ctx.scene
-    total = scene.total("traffic", component=scene.entry) or scene.total(
-        "traffic", component=scene.name
-    )
-    total = total or scene.total("traffic")
+    total = scene.intake()
     if total is None:
         yield unseen(ctx, "Traffic")
         return
