@@ -13,6 +13,7 @@ from triagebook.analysis.log_series import LEAST, is_request, request_series, se
 from triagebook.analysis.logs import serving_trouble_of, trouble_of
 from triagebook.analysis.measures import measure_of
 from triagebook.analysis.series import to_series
+from triagebook.analysis.statistic import statistic_of
 from triagebook.analysis.telemetry import Names, readings
 
 
@@ -167,3 +168,21 @@ def test_what_a_task_writes_is_no_request():
     names = Names("web", tasks=frozenset({"t_load"}))
     found = {r.task: r.measure for r in readings(to_series(frame), names, {}, (0, 9, 18))}
     assert found == {"t_load": "rows", None: "batch_size"}
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "statistic"),
+    [
+        ("http_request_seconds p99", {}, "p99"),
+        ("http_request_seconds_p95", {}, "p95"),
+        ("a.latency.mean", {}, "mean"),
+        ("Latency", {"stat": "Average"}, "mean"),
+        ("request_seconds", {"quantile": "0.5"}, "p50"),
+        ("request_seconds", {"quantile": "0.999"}, "p999"),
+        ("p99 latency of web above 0.3 s", {}, "p99"),
+        ("http_request_seconds", {"service": "web"}, ""),
+        ("gp100_seconds", {}, ""),
+    ],
+)
+def test_the_statistic_a_name_speaks_of(name, labels, statistic):
+    assert statistic_of(name, labels) == statistic

@@ -18,8 +18,12 @@ from tests.unit.diagnosis.serving_world import (
     make,
     slower,
 )
+from triagebook.analysis.series import Series
+from triagebook.analysis.shift import Shift
+from triagebook.analysis.telemetry import Reading
 from triagebook.core.models import Alert, IncidentType, TaskRun
-from triagebook.diagnosis.checks.resources import _daily, _trend
+from triagebook.diagnosis.checks.hosts import MUCH_CORES, _takes_much
+from triagebook.diagnosis.checks.resources import _always_on, _daily, _trend
 from triagebook.diagnosis.context import Context
 from triagebook.diagnosis.diagnose import diagnose
 from triagebook.diagnosis.first_failure import failed_by_alert
@@ -390,3 +394,46 @@ def test_a_consumer_that_keeps_up_is_blamed_for_nothing(tmp_path):
     consumer(world)
     first = first_of(world, tmp_path)
     assert first.cause == "none"
+
+
+def _cpu(gain: float, unit: str, measure: str = "cpu_used") -> Reading:
+    series = Series("c", {}, "cpu", unit, np.array([], dtype=np.int64), np.array([]))
+    moved = Shift(1, 1.0, 1.0 + gain, 0.5, 5.0, 3.0, 0, 0, 0, 1, 60.0, "step", going_on=True)
+    return Reading(series, measure, shift=moved)
+
+
+@pytest.mark.parametrize(
+    ("unit", "measure", "limit"),
+    [
+        ("s/s", "cpu_used", MUCH_CORES),
+        ("%", "cpu_share", 10.0),
+        ("share", "cpu_share", 0.1),
+        ("", "cpu_share", 10.0),
+    ],
+)
+def test_a_stranger_takes_much_from_half_a_core_on(unit, measure, limit):
+    assert not _takes_much(_cpu(0.98 * limit, unit, measure))
+    assert _takes_much(_cpu(1.001 * limit, unit, measure))
+    assert _takes_much(_cpu(1.5 * limit, unit, measure))
+
+
+@pytest.mark.parametrize(("minutes", "on"), [(2, False), (5, False), (7, True), (10, True)])
+def test_a_job_is_always_on_when_most_stretches_of_ten_minutes_have_samples(minutes, on):
+    # In each ten stretches it runs in so many.
+    stretch = np.arange(0, 400)
+    times = stretch[stretch % 10 < minutes] * 600_000_000_000
+    series = Series("m", {}, "memory", "bytes", times, np.ones(len(times)))
+    assert _always_on(Reading(series, "memory_used", task="t")) is on
+
+
+@pytest.mark.parametrize(("threshold", "within"), [(0.2, False), (0.9, True)])
+def test_a_threshold_of_a_percentile_is_held_against_that_percentile(threshold, within, tmp_path):
+    # Of the entry's series only the 99th percentile, 0.24 s and 0.6 s when slow, is what is alerted on.
+    world = make(31)
+    slower(world)
+    bundle = world.bundle(tmp_path / "b")
+    alert = bundle.alert.model_copy(update={"threshold": threshold, "title": "p99 latency is high"})
+    ctx = Context(_with(bundle, bundle.service, alert))
+    over = ctx.scene.over_target
+    assert over is not None
+    assert (over < 0.15) is within
