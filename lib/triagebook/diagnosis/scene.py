@@ -416,19 +416,29 @@ def _worse(reading: Reading) -> bool:
 
 
 def _sum(series: list[Series]) -> Series:
-    """Add series up on the samples of the longest; each counts from just before its first to its last."""
-    series = [s for s in series if len(s.times)]
-    first = max(series, key=lambda s: (len(s.times), s.title))
+    """Add series up on the samples of the longest; each counts from just before its first to its last.
+
+    Where the longest has none, before it began or after it ended, the next longest give theirs.
+    """
+    series = sorted((s for s in series if len(s.times)), key=lambda s: (-len(s.times), s.title))
+    first = series[0]
     if len(series) == 1:
         return first
+    grid = first.times
+    for one in series[1:]:
+        outside = (one.times < grid[0]) | (one.times > grid[-1])
+        grid = np.sort(np.concatenate([grid, one.times[outside]]))
     # Scrapes of several targets differ by seconds, and the past may be kept at a coarser step: a level
     # between two samples is read off the line between them.
-    total = np.zeros(len(first.times))
+    total = np.zeros(len(grid))
     for one in series:
-        edge = 1.5 * np.diff(one.times) if len(one.times) > 1 else np.array([9e10])
-        alive = (first.times >= one.times[0] - edge[0]) & (first.times <= one.times[-1] + edge[-1])
-        total += np.where(alive, np.interp(first.times, one.times, one.values), 0.0)
-    return Series(first.name, {}, first.quantity, first.unit, first.times, total)
+        steps = np.diff(one.times) if len(one.times) > 1 else np.array([6e10])
+        # Who is replaced ends where the next begins; at both ends of all scrapes only differ.
+        before = steps[0] * (1.5 if one.times[0] - grid[0] <= 1.5 * steps[0] else 0.5)
+        after = steps[-1] * (1.5 if grid[-1] - one.times[-1] <= 1.5 * steps[-1] else 0.5)
+        alive = (grid >= one.times[0] - before) & (grid <= one.times[-1] + after)
+        total += np.where(alive, np.interp(grid, one.times, one.values), 0.0)
+    return Series(first.name, {}, first.quantity, first.unit, grid, total)
 
 
 def said(reading: Reading) -> str:

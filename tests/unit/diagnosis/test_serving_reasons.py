@@ -203,6 +203,21 @@ def test_the_sum_of_series_bears_a_past_at_a_coarser_step(tmp_path):
     assert total.shift is None or not total.shift.clear
 
 
+def test_the_sum_goes_on_where_instances_are_replaced_by_others(tmp_path):
+    world = make(32)
+    for key in [k for k in world.series if k[0] == "http_requests_per_second"]:
+        values = world.series.pop(key)
+        who = dict(key[1])
+        for pod, alive in ((who["pod"], ~LATE), (f"{who['pod']}-new", LATE)):
+            labels = tuple(sorted({**who, "pod": pod}.items()))
+            world.series[key[0], labels] = np.where(alive, values, np.nan)
+    ctx = Context(world.bundle(tmp_path / "b"))
+    total = ctx.scene.total("traffic")
+    assert total is not None
+    assert total.series.times[-1] >= (END - pd.Timedelta("10min")).value
+    assert total.shift is None or not total.shift.clear
+
+
 def test_a_task_fills_its_memory_each_time_it_runs(tmp_path):
     world = make(21)
     world.incident_type, world.metric = "resource_exhaustion", "container_memory_bytes"
