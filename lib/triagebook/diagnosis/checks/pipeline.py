@@ -234,8 +234,9 @@ def _by_alert(ctx: Context, run: TaskRun) -> Answer:
             Signal(
                 cause,
                 locus,
-                # A guess from the order of time alone: its runs and its log would say what it is.
-                1.6 if change is not None else 0.3,
+                # A guess from the order of time alone. Where there are logs, these say what it is.
+                (1.6 if change is not None else 0.3)
+                - (1.0 if ctx.bundle.logs is not None else 0.0),
                 headline=f"Task {run.task} failed by the alert; {said} came before.",
                 mechanism="A guess from the order of time: neither its runs nor its words were seen.",
             ),
