@@ -21,7 +21,7 @@ _REQUEST = re.compile(
 """Lines that tell of one request each, as access logs write them."""
 _TOOK = re.compile(
     r"(?P<name>(?<![A-Za-z])(?:rt|urt|request_time|response_time|duration|elapsed|latency|took|time_taken|upstream_response_time))"
-    r"(?P<in>_ms|_us|_s|_seconds|_millis|_milliseconds|Ms)?[\"']?\s*[=: ]\s*[\"']?"
+    r"(?P<in>_ms|_us|_s|_seconds|_millis|_milliseconds|Ms)?[\"']?(?P<sign>\s*[=:]\s*|\s+)[\"']?"
     r"(?P<value>\d+(?:\.\d+)?)\s*(?P<unit>ms|us|µs|s|sec|seconds|milliseconds)?(?![\w.])",
     re.IGNORECASE,
 )
@@ -46,6 +46,8 @@ def seconds_of(message: str) -> float | None:
     found = _TOOK.search(message)
     if found is None:
         return None
+    if not found.group("sign").strip() and not found.group("unit"):
+        return None  # "took 12 items" tells no time
     unit = (found.group("unit") or (found.group("in") or "").lstrip("_")).lower()
     return float(found.group("value")) * _SECONDS.get(unit, 1.0)
 

@@ -60,6 +60,8 @@ def test_what_a_card_label_tells_is_told_of_a_card():
         ("elapsed: 4 us", 4e-6),
         ("cart=12", None),
         ("took off", None),
+        ("took 12 items", None),
+        ("took 12 ms", 0.012),
     ],
 )
 def test_how_long_a_request_took_by_its_line(line, seconds):
