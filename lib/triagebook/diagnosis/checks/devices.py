@@ -434,7 +434,7 @@ def handles(ctx: Context) -> Iterable[Answer]:
                 headline=f"Open handles of {who} climb and are not given back.",
                 mechanism="At the limit nothing can be opened any more: calls wait or fail.",
             ),
-            Signal("latency.slow_dependency", "*", -1.0 if ramp else 0.0),
+            Signal("latency.slow_dependency", "*", -1.0 if ramp and weight >= 1.0 else 0.0),
             Signal("none", "*", -1.5),
         ),
     )

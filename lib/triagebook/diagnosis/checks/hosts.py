@@ -96,6 +96,7 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
     if host == "unknown" and busy:
         host = scene.host_of(busy[0])
     locus = f"host:{host}"
+    weight += scene.order(reading) + scene.fits(reading)
     yield bad(
         ctx,
         reading,
@@ -105,13 +106,20 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "resources.noisy_neighbour",
                 locus,
-                weight + scene.order(reading) + scene.fits(reading),
+                weight,
                 headline=f"Another workload on {host} takes the CPU.",
                 mechanism="The host gives our processes less than they ask for.",
             ),
-            Signal("resources.cpu_runaway", "*", -1.5),
-            Signal("latency.bad_instance", "*", -1.5),
-            Signal("none", "*", -1.2),
+            # What came too late, or is no matter here, speaks against nothing else.
+            *(
+                (
+                    Signal("resources.cpu_runaway", "*", -1.5),
+                    Signal("latency.bad_instance", "*", -1.5),
+                    Signal("none", "*", -1.2),
+                )
+                if weight >= 1.0
+                else ()
+            ),
         ),
     )
 

@@ -376,9 +376,11 @@ def growth(ctx: Context) -> Iterable[Answer]:
         if len(before.values) < 20:
             continue
         d, use = _daily(before.times, before.values)
-        if len(d) != len(days) or np.ptp(use) == 0:
+        # One may have samples enough on a half day, the other not.
+        both, mine, its = np.intersect1d(days, d, return_indices=True)
+        if len(both) < 5 or np.ptp(use[its]) == 0:
             continue
-        follows = float(np.corrcoef(level[: len(use)], use)[0, 1])
+        follows = float(np.corrcoef(level[mine], use[its])[0, 1])
         # Named at the service itself where its own use follows; else where it is seen.
         rank = follows + (1.0 if reading.component in (scene.name, scene.entry) else 0.0)
         if follows >= 0.8 and _trend(d, use) >= 0.03 and (best is None or rank > best[0]):
