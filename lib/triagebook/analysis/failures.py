@@ -31,13 +31,19 @@ _KEY = (
     re.compile(r"validation errors? for \w+\s*\n\s*([A-Za-z][\w.]*)\s*\n"),
     re.compile(r"KeyError: ['\"]([\w.\-]+)['\"]"),
     re.compile(
-        r"(?:environment )?(?:variable|setting|option|parameter|key|config(?:uration)?(?: (?:value|key|entry))?|field|argument) ['\"`]?([A-Za-z][\w.\-]*[._A-Z][\w.\-]*)"
+        r"(?i:environment )?(?i:variable|setting|option|parameter|key|config(?:uration)?(?: (?:value|key|entry))?|field|argument) ['\"`]?([A-Za-z][\w.\-]*[._A-Z][\w.\-]*)"
     ),
     re.compile(r"\b([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)\b"),
     re.compile(r"['\"`]([a-z][\w\-]*(?:[._][\w\-]+)+)['\"`]"),
     re.compile(r"['\"`]([A-Za-z][\w\-]{2,})['\"`]"),
     re.compile(r"\b([a-z][\w\-]*(?:[._][\w\-]+)+)\s*[=:]"),
 )
+
+
+_SCHEDULERS = frozenset(
+    {"dag_id", "task_id", "run_id", "execution_date", "map_index", "try_number", "logical_date"}
+)
+"""Words by which a scheduler says which run a line is about: no settings of ours."""
 
 
 def headline_of(text: str, most: int = 160) -> str:
@@ -95,6 +101,8 @@ def key_of(text: str) -> str | None:
     for pattern in _KEY:
         for found in pattern.finditer(text):
             key = found.group(1).strip(".-")
+            if key.lower() in _SCHEDULERS:
+                continue
             if not key.endswith(("Error", "Exception", ".py", ".java", ".scala", ".sh", ".sql")):
                 return key
     return None

@@ -84,7 +84,7 @@ TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"\bImportError|ModuleNotFoundError|undefined symbol|module ['\"]?[\w.]+['\"]? has no attribute|has no attribute"
             r"|incompatible version|binary incompatib|\bABI\b|compiled (using|against)[^.\n]{0,40}(NumPy|version|API)|numpy\.dtype size changed"
-            r"|unexpected keyword argument|NoSuchMethodError|NoClassDefFoundError|ClassNotFoundException|UnsupportedClassVersion"
+            r"|(was|has been|were) removed (in|from|since) [\w ]*?v?\d|unexpected keyword argument|NoSuchMethodError|NoClassDefFoundError|ClassNotFoundException|UnsupportedClassVersion"
             r"|version (conflict|mismatch)|requires [\w\-]+ ?[<>=!~]=?|DistributionNotFound|GLIBC(XX)?_|cannot import name",
         ),
     ),
@@ -157,7 +157,8 @@ SERVING_TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "resources.handle_leak",
         re.compile(
             r"Too many open files|EMFILE|ENFILE|pool (is )?exhausted|QueuePool limit|exhausted pool"
-            r"|connection pool.*(exhaust|timeout|full)|pool timeout|remaining connection slots"
+            r"|connection pool.*(exhaust|timeout|full)|pool timeout|connection is not available, request timed out|acquire\w* (a )?connection.*(timed? ?out|timeout)"
+            r"|remaining connection slots"
             r"|too many (clients|connections)|unable to acquire.*connection|no free connections",
             re.IGNORECASE,
         ),

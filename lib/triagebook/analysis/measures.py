@@ -114,6 +114,8 @@ def measure_of(
             w for w in words if w not in _TIME_UNITS | {"minute", "hour"}
         ]  # a rate, no duration
     has = frozenset(words)
+    if any("gpu" in words_of(key) for key in labels or {}):
+        has |= {"gpu"}  # of which card a label says; what is told so is told of a card
     kind = _by_label(labels or {})
     # kube-state-metrics names the resource in a label, not in the metric.
     if "resource" in has and has & {"limit", "request"}:
@@ -211,6 +213,8 @@ def _quality(has: frozenset[str], kind: str) -> str:
 
 def _cache(has: frozenset[str], kind: str) -> str:
     cached = has & {"cache", "redis", "memcached", "memcache", "keyspace", "lookup", "lookups"}
+    if not cached and has & {"http", "grpc", "page", "request"} and "hit" in has:
+        return ""  # hits of a site are requests
     if "hitratio" in has or ("hit" in has and has & {"share", "rate"} and "total" not in has):
         return "cache_hit_share"
     if "miss" in has and "share" in has:
@@ -292,6 +296,8 @@ def _memory(has: frozenset[str], kind: str) -> str:
 
 
 def _disk(has: frozenset[str], kind: str) -> str:
+    if "io" in has and has & {"written", "write", "writes"}:
+        return "disk_writes"
     if not has & {"disk", "inodes", "inode"}:
         return ""
     if has & {"inodes", "inode"}:
@@ -314,7 +320,8 @@ def _disk(has: frozenset[str], kind: str) -> str:
 
 
 def _handles(has: frozenset[str], kind: str) -> str:
-    if has & {"fd", "handle", "descriptors", "filedescriptors"} or {"open", "files"} <= has:
+    files = bool(has & {"file", "files"} and has & {"open", "limit", "max"})
+    if has & {"fd", "handle", "descriptors", "filedescriptors"} or files:
         return "handles_limit" if has & {"max", "limit"} else "handles_open"
     if has & {"connection", "socket", "pool"}:
         if has & {"wait", "pending", "queue"} or kind == "pending":
@@ -336,6 +343,7 @@ def _handles(has: frozenset[str], kind: str) -> str:
 def _traffic(has: frozenset[str], words: list[str]) -> str:
     timed = bool(has & _DURATION) or {"response", "time"} <= has or {"first", "token"} <= has
     timed = timed or {"round", "trip"} <= has
+    timed = timed or ("time" in has and bool(has & {"predict", "inference", "infer", "scoring"}))
     timed = timed or bool(has & _TIME_UNITS and has & _HANDLING)
     of_task = has & {
         "task",
@@ -352,7 +360,7 @@ def _traffic(has: frozenset[str], words: list[str]) -> str:
     }
     if has & {"restart"}:
         return "restarts"
-    if has & {"uptime"} or ("start" in has and "time" in has):
+    if has & {"uptime"} or ("start" in has and "time" in has) or {"started", "at"} <= has:
         return "uptime"
     if has & {"cold"} and has & {"start", "starts"}:
         return "cold_starts"
@@ -391,6 +399,8 @@ def _traffic(has: frozenset[str], words: list[str]) -> str:
         return "dependency_latency" if has & _OUT else "latency"
     if has & {"batch"} and has & {"size", "row", "items", "rows"}:
         return "batch_size"
+    if "request" in has and has & {"items", "row"}:
+        return "batch_size"
     if has & {"payload", "body"} or (
         has & {"request", "message", "input", "response", "prompt"} and has & _SIZE
     ):
@@ -405,14 +415,22 @@ def _traffic(has: frozenset[str], words: list[str]) -> str:
         has & {"receive", "transmit", "rx", "tx", "ingress", "egress"} and "bytes" in has
     ):
         return "network"
-    if has & {"replica", "instances", "workers"}:
+    if has & {"replica", "instances", "workers"} or {"deployment", "available"} <= has:
         return "replicas"
+    if {"running", "task", "count"} <= has:
+        return "replicas"
+    if words[-2:] == ["fault", "count"]:
+        return "errors"
     if has & {"row", "items", "events", "messages"}:
         return "rows"
     if has & {"request", "rps", "qps", "throughput", "call", "tps", "prediction", "traffic", "rpm"}:
         return "dependency_traffic" if has & _OUT else "traffic"
-    if "http" in has and has & {"count", "total"}:
+    if "http" in has and has & {"count", "total", "hit"}:
         return "traffic"
+    if "handled" in has:
+        return "traffic"
+    if words and words[-1] == "load":
+        return "load"
     if has & {"up", "healthy", "ready", "health"}:
         return "health"
     if (words and "frequency" in has) or has & {"mhz", "ghz"}:

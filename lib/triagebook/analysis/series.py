@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scipy.ndimage import median_filter
 
 from triagebook.analysis.measures import measure_of
 
@@ -44,6 +45,9 @@ _QUANTITIES: tuple[tuple[Quantity, re.Pattern[str]], ...] = (
     ),
 )
 
+
+_NEAR_STEPS = 11
+"""So many steps around one say how long a step is there."""
 
 _COUNTED = frozenset(
     {
@@ -310,7 +314,11 @@ def _counts_up(name: str, values: np.ndarray) -> bool:
         return False
     # What only ever grows is a counter too, where it counts something: a disk that fills is none.
     grows = bool((steps > 0).mean() > 0.3 and measure_of(name) in _COUNTED)
-    return grows or bool((steps < 0).any() and measure_of(name) not in _LEVELS)
+    # A reset goes back to nearly nothing, and what counts has counted before: a clock that is held
+    # down, or a limit that was cut, has not.
+    falls = np.flatnonzero(steps < 0)
+    reset = bool((values[falls + 1] <= 0.05 * values[falls]).any()) and int((steps > 0).sum()) > 5
+    return grows or bool(reset and measure_of(name) not in _LEVELS)
 
 
 def _rate(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -319,9 +327,10 @@ def _rate(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray
     step = np.where(step < 0, values[1:], step)
     seconds = np.diff(times) / 1e9
     good = seconds > 0
-    # A gap of many steps would smear its increase over minutes nobody saw: left out.
-    usual = np.median(seconds[good]) if good.any() else 1.0
-    good &= seconds <= 10 * usual
+    # A gap of many steps would smear its increase over minutes nobody saw: left out. The past is often
+    # kept at a coarser step than the last hours, so a gap is one among the steps around it.
+    usual = median_filter(seconds, size=min(len(seconds), _NEAR_STEPS), mode="nearest")
+    good &= seconds <= 10 * np.maximum(usual, 1e-9)
     return times[1:][good], step[good] / seconds[good]
 
 

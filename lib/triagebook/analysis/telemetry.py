@@ -191,11 +191,15 @@ def readings(
         who = _entity(
             one, names, meta.get(base) or meta.get(one.name) or {}, hidden.get(one.name, {})
         )
-        if who.get("task") and measure == "latency":
-            measure = "task_time"
+        if who.get("task"):
+            # What a task reads and writes are rows of its own, no requests.
+            of_task = {"latency": "task_time", "batch_size": "rows", "payload": "rows"}
+            measure = of_task.get(measure, measure)
         if who.get("peer") and measure in ("latency", "traffic", "errors"):
             # Seen from the caller: it tells of the callee.
             measure = f"dependency_{measure}"
+        if measure == "batch_size" and one.unit.endswith("/s"):
+            measure = "rows"  # items a second grow with the requests, however large these are
         moved = shift(one.times, one.values, *windows)
         out.append(Reading(one, measure, shift=moved, **who))
     return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +11,12 @@ import pandas as pd
 
 from triagebook.analysis.columns import Kind, is_tag, kind_of
 from triagebook.analysis.harm import StandIn, decision_threshold
+from triagebook.analysis.log_series import request_series
 from triagebook.analysis.movement import UNTIMED, Movement, movement, table_movements
 from triagebook.analysis.series import Series, to_series
 from triagebook.analysis.telemetry import Names, Reading, readings
 from triagebook.core.models import IncidentType
+from triagebook.diagnosis.logged import component_of
 from triagebook.diagnosis.scene import Scene
 
 if TYPE_CHECKING:
@@ -269,6 +271,19 @@ class Context:
         return to_series(metrics, self.bundle.metrics_meta) if metrics is not None else []
 
     @cached_property
+    def logged(self) -> list[Series]:
+        """Requests and their durations as log lines tell them; read only where no metric could be had."""
+        logs = self.bundle.logs
+        if logs is None or self.bundle.metrics is not None:
+            return []
+        return request_series(logs, partial(component_of, self))
+
+    @property
+    def from_logs(self) -> bool:
+        """Whether what is known of the service's course is read from its log lines alone."""
+        return self.bundle.metrics is None and bool(self.logged)
+
+    @cached_property
     def series_movements(self) -> list[tuple[Series, Movement]]:
         """Each series with its movement, reference against current window."""
         start, end = (nanoseconds(t) for t in self.bundle.windows.current)
@@ -331,7 +346,7 @@ class Context:
         """The metrics with what they measure, of whom, and how they left their usual course."""
         reference, current = self.bundle.windows.reference, self.bundle.windows.current
         return readings(
-            self.series,
+            self.logged if self.from_logs else self.series,
             self.names,
             self.bundle.metrics_meta,
             (nanoseconds(reference[0]), nanoseconds(current[0]), nanoseconds(current[1])),
@@ -376,6 +391,10 @@ class Context:
     def cite(self, kind: str, part: str | None = None) -> list[str]:
         """Ids of the pulls that a statement about this kind (and table) rests on."""
         return self.bundle.evidence_ids(kind, part)
+
+    def cite_readings(self) -> list[str]:
+        """Ids of the pulls that the readings rest on: the metrics, or else the logs."""
+        return self.cite("logs" if self.from_logs else "metrics")
 
     def why_missing(self, kind: str, part: str | None = None) -> str | None:
         """Say why evidence of a kind is not there; None where it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from triagebook.analysis.logs import trouble_of
+from triagebook.core.models import IncidentType, TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from triagebook.core.models import TaskRun
     from triagebook.diagnosis.context import Context
 
 FAILED = frozenset(
@@ -97,6 +98,34 @@ def failure(ctx: Context) -> Failure | None:
     found = _find_failure(ctx)
     ctx.results["failure"] = found
     return found
+
+
+def failed_by_alert(ctx: Context) -> TaskRun | None:
+    """Return the task that the alert itself says has failed; None where it names none.
+
+    Labels name it, or the title does; its pipeline is read from the labels or the service's list.
+    """
+    alert = ctx.bundle.alert
+    if alert.incident_type is not IncidentType.PIPELINE_FAILURE:
+        return None
+    listed = [named.rpartition(".") for named in ctx.bundle.service.tasks or []]
+    said = set(alert.labels.values())
+    words = set(re.findall(r"[\w\-.]+", f"{alert.title or ''} {alert.description or ''}"))
+    for near in (said, words):
+        fits = [
+            (pipeline, task)
+            for pipeline, _, task in listed
+            if task in near or f"{pipeline}.{task}" in near
+        ]
+        # One name may stand in several pipelines: the one that is named too.
+        fits = [f for f in fits if f[0] in said | words] or fits
+        if len(fits) == 1:
+            return TaskRun(pipeline=fits[0][0], task=fits[0][1], state="failed", start=None)
+    task = alert.labels.get("task") or alert.labels.get("task_id") or alert.labels.get("job_name")
+    pipeline = alert.labels.get("pipeline") or alert.labels.get("dag_id")
+    if task and pipeline and not listed:
+        return TaskRun(pipeline=pipeline, task=task, state="failed", start=None)
+    return None
 
 
 def _find_failure(ctx: Context) -> Failure | None:

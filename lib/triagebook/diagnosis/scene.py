@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import median_filter
 
 from triagebook.analysis.measures import measure_of
 from triagebook.analysis.series import Series
 from triagebook.analysis.shift import shift
+from triagebook.analysis.statistic import statistic_of
 from triagebook.analysis.telemetry import Reading
 from triagebook.core.models import IncidentType
 from triagebook.core.words import number
@@ -54,6 +56,12 @@ class Scene:
         for edge in self.ctx.bundle.topology or []:
             if edge.kind == "calls":
                 out[edge.from_].add(edge.to)
+        known = self.ctx.names.all
+        for reading in self.readings:
+            # What is measured at a caller about a callee says that one calls the other.
+            who, whom = reading.component, reading.peer
+            if who and whom and who != whom and whom in known:
+                out[who].add(whom)
         return out
 
     @cached_property
@@ -140,6 +148,9 @@ class Scene:
             for r in self.of(*measures, component=component)
             if len(r.series.times) and not r.series.name.endswith((" p50", " p99", " mean"))
         ]
+        return self._totalled(parts, component)
+
+    def _totalled(self, parts: list[Reading], component: str | None) -> Reading | None:
         if not parts:
             return None
         by_name: dict[str, list[Reading]] = defaultdict(list)
@@ -156,6 +167,16 @@ class Scene:
         )
         return Reading(summed, parts[0].measure, component=component, shift=moved)
 
+    def intake(self) -> Reading | None:
+        """Return what comes in: requests to the entry or the service, else all; rows or messages without."""
+        for component in (self.entry, self.name, None):
+            found = self.total("traffic", component=component)
+            if found is not None:
+                return found
+        own = (None, self.entry, self.name)
+        rows = [r for r in self.of("rows") if r.task is None and r.component in own]
+        return self._totalled(rows, None)
+
     # --- the symptom -----------------------------------------------------------------------------
 
     @cached_property
@@ -163,6 +184,16 @@ class Scene:
         """What users feel and what clearly got worse, at the watched service first."""
         worse = [r for r in self.of(*SYMPTOMS) if _worse(r) and self._matters(r)]
         home = (None, self.entry, self.name)
+        if not any(r.component in home for r in self.of(*SYMPTOMS)):
+            # Who takes from a queue answers nobody: what waits there is what its users feel.
+            behind = [r for r in self.of("queue_depth", "freshness") if _worse(r) and not r.task]
+            about = self.ctx.bundle.alert.metric or "-"
+            worse += [
+                r
+                for r in behind
+                if r.component in home[1:]
+                or (r.component is None and r.series.name.startswith(about))
+            ]
         if any(r.component in home for r in self.of("latency", "inference_time")):
             # What is slow further down and is not felt here is no symptom of this service.
             worse = [r for r in worse if r.component in home]
@@ -199,6 +230,10 @@ class Scene:
         if alert.threshold is None or not alert.metric or not self.symptoms:
             return None
         mine = [r for r in self.symptoms if r.series.name.startswith(alert.metric)]
+        # A mean that is below a threshold for the 99th percentile says nothing.
+        about = statistic_of(alert.metric) or statistic_of(alert.title or "")
+        told = [r for r in mine if statistic_of(r.series.name, r.series.labels) in (about, "")]
+        mine = told if about else mine
         shares = []
         for reading in mine:
             moved = reading.shift
@@ -211,7 +246,7 @@ class Scene:
             if (
                 not len(bad)
                 or not len(ref)
-                or not 0.2 <= limit / max(float(np.max(bad)), 1e-12) <= 5
+                or not 1 / 30 <= limit / max(float(np.median(bad)), 1e-12) <= 30
             ):
                 continue
             shares.append(
@@ -230,6 +265,23 @@ class Scene:
         # A step tells its moment; a ramp only about when it began.
         sharp = [r for r in strong if r.shift and r.shift.shape != "ramp"] or strong
         return int(np.median([r.shift.start for r in sharp if r.shift]))
+
+    @cached_property
+    def seen_since(self) -> int | None:
+        """When the symptom was plain, nanoseconds: a ramp's start is only about known, and cannot be felt.
+
+        The moment from which a ramp is half way to its median; `since` where there is a sharp start.
+        """
+        if self.since is None:
+            return None
+        ramps = [
+            r
+            for r in self.symptoms
+            if r.shift and r.unusual >= 0.3 * max(s.unusual for s in self.symptoms)
+        ]
+        if any(r.shift and r.shift.shape != "ramp" for r in ramps):
+            return self.since
+        return max(self.since, int(np.median([_half_way(r) for r in ramps] or [self.since])))
 
     @cached_property
     def alerted(self) -> str:
@@ -260,17 +312,40 @@ class Scene:
             return -2.5  # what nobody waits for explains no alert about data or a model
         return 0.0 if self.symptoms or self.alerted not in ("latency", "errors") else -1.0
 
+    def as_usual(self, family: str) -> float:
+        """Nats for "nothing is wrong" where the alert is about a resource whose use is as ever."""
+        if self.alerted != family:
+            return 0.0
+        about = set(self.ctx.bundle.alert.labels.values()) & self.ctx.names.all
+        for reading in self.readings:
+            mine = {reading.component, reading.instance, reading.host}
+            if family_of(reading.measure) == family and (self.ours(reading) or about & mine):
+                moved = reading.shift
+                if moved is not None and moved.clear and moved.going_on:
+                    return 0.0
+        return 2.0
+
     def order(self, reading: Reading) -> float:
         """Nats for or against a cause by the order of time: before the symptom, with it, or after."""
         if self.since is None or reading.shift is None:
             return 0.0
-        late = (reading.shift.low - self.since) / 1e9
+        late = (reading.shift.low - (self.seen_since or self.since)) / 1e9
         early = (self.since - reading.shift.high) / 1e9
         if early > LONG_BEFORE_S and reading.shift.shape != "ramp":
             return -1.0  # it was there for long, and nobody felt it
+        if self._over_while_felt(reading):
+            return -1.5
         if late <= max(GRACE_S, 3 * reading.shift.step_s):
             return 0.3
         return -min(2.5, late / 600.0)
+
+    def _over_while_felt(self, reading: Reading) -> bool:
+        """Whether something came back before half of a symptom that goes on had passed."""
+        moved, felt = reading.shift, self.slow.shift if self.slow is not None else None
+        if moved is None or felt is None or self.since is None:
+            return False
+        half = self.since + (felt.end - self.since) // 2
+        return felt.going_on and not moved.going_on and moved.end < half
 
     def near(
         self, kinds: Iterable[str] = (), when: int | None = None, before_s: float = 3_600.0
@@ -310,6 +385,19 @@ def family_of(measure: str) -> str:
     return head if head in _RESOURCES | {"traffic", "cache"} else ""
 
 
+def _half_way(reading: Reading) -> int:
+    moved = reading.shift
+    if moved is None:
+        return 0
+    part = reading.series.within(moved.start, moved.end + 1)
+    if len(part.values) < 5:
+        return moved.start
+    level = median_filter(part.values, size=5, mode="nearest")
+    middle = (moved.before + moved.after) / 2
+    past = level >= middle if moved.direction > 0 else level <= middle
+    return int(part.times[int(np.argmax(past))]) if past.any() else moved.start
+
+
 def _ns(when: object) -> int:
     return int(pd.Timestamp(when).value)  # type: ignore[arg-type]
 
@@ -328,32 +416,29 @@ def _worse(reading: Reading) -> bool:
 
 
 def _sum(series: list[Series]) -> Series:
-    series = [s for s in series if len(s.times)]
+    """Add series up on the samples of the longest; each counts from just before its first to its last.
+
+    Where the longest has none, before it began or after it ended, the next longest give theirs.
+    """
+    series = sorted((s for s in series if len(s.times)), key=lambda s: (-len(s.times), s.title))
     first = series[0]
     if len(series) == 1:
         return first
-    step = float(
-        np.median([np.median(np.diff(s.times)) for s in series if len(s.times) > 1] or [1e9])
-    )
-    start = min(int(s.times[0]) for s in series)
-    size = int((max(int(s.times[-1]) for s in series) - start) // step) + 1
-    total, seen = np.zeros(size), np.zeros(size)
+    grid = first.times
+    for one in series[1:]:
+        outside = (one.times < grid[0]) | (one.times > grid[-1])
+        grid = np.sort(np.concatenate([grid, one.times[outside]]))
+    # Scrapes of several targets differ by seconds, and the past may be kept at a coarser step: a level
+    # between two samples is read off the line between them.
+    total = np.zeros(len(grid))
     for one in series:
-        place = ((one.times - start) // step).astype(int)
-        count = np.bincount(place, minlength=size)
-        mean = np.bincount(place, one.values, size) / np.maximum(count, 1)
-        total += np.where(count > 0, mean, 0.0)
-        seen += count > 0
-    # Where only some instances have a sample the sum would dip: scaled up, if half of them are there.
-    ends = np.zeros(size + 1)
-    for one in series:
-        ends[int((one.times[0] - start) // step)] += 1
-        ends[int((one.times[-1] - start) // step) + 1] -= 1
-    alive = np.cumsum(ends)[:size]
-    good = seen >= np.maximum(0.5 * alive, 1)
-    values = total[good] * np.maximum(alive[good], 1) / seen[good]
-    times = (start + np.flatnonzero(good) * step).astype(np.int64)
-    return Series(first.name, {}, first.quantity, first.unit, times, values)
+        steps = np.diff(one.times) if len(one.times) > 1 else np.array([6e10])
+        # Who is replaced ends where the next begins; at both ends of all scrapes only differ.
+        before = steps[0] * (1.5 if one.times[0] - grid[0] <= 1.5 * steps[0] else 0.5)
+        after = steps[-1] * (1.5 if grid[-1] - one.times[-1] <= 1.5 * steps[-1] else 0.5)
+        alive = (grid >= one.times[0] - before) & (grid <= one.times[-1] + after)
+        total += np.where(alive, np.interp(grid, one.times, one.values), 0.0)
+    return Series(first.name, {}, first.quantity, first.unit, grid, total)
 
 
 def said(reading: Reading) -> str:

@@ -44,6 +44,8 @@ def gpu(ctx: Context) -> Iterable[Answer]:
         "gpu_ecc",
         "gpu_error",
         "gpu_clock",
+        "gpu_temperature",
+        "gpu_busy",
         "gpu_throttle",
         "gpu_memory_used",
         "gpu_memory_free",
@@ -60,6 +62,11 @@ def gpu(ctx: Context) -> Iterable[Answer]:
     quiet = True
     faults = [r for r in scene.of("gpu_xid", "gpu_ecc", "gpu_error") if _newly_nonzero(ctx, r)]
     slow_clock = scene.fell("gpu_clock", factor=0.85) + scene.rose("gpu_throttle", factor=1.5)
+    hot = [] if faults or slow_clock else _strained(ctx)
+    if hot and "resources.gpu_fault" not in gpu_lines:
+        quiet = False
+        warm = hot[0].measure == "gpu_temperature"
+        yield _gpu_answer(ctx, "resources.gpu_fault", hot[0], gpu_lines, 3.0 if warm else 2.4)
     if faults or slow_clock or "resources.gpu_fault" in gpu_lines:
         quiet = False
         reading = next(iter(faults + slow_clock), None)
@@ -149,6 +156,28 @@ def _gpu_answer(
             Signal("latency.heavier_model", "*", -1.0),
         ),
     )
+
+
+def _strained(ctx: Context) -> list[Reading]:
+    """List cards that got hot or busy for no work of theirs: alone of several, no more requests, no new model.
+
+    A card whose clocks are held down works longer on the same, and heat is why they are held down.
+    """
+    scene = ctx.scene
+    changes = scene.near(("model", "deploy"), before_s=900.0)
+    asked = scene.rose("payload", "batch_size", factor=1.15)
+    if load_factor(ctx) > 1.1 or asked or any(c.kind == "model" for c in changes):
+        return []
+    if not scene.slow:
+        return []
+    found = []
+    for measure, factor in (("gpu_temperature", 1.2), ("gpu_busy", 1.5)):
+        all_hosts = {r.host for r in scene.of(measure) if r.host}
+        up = scene.rose(measure, factor=factor)
+        hosts = {r.host for r in up if r.host}
+        if len(hosts) == 1 < len(all_hosts):
+            found += [r for r in up if scene.order(r) > -0.5]
+    return found
 
 
 def _newly_nonzero(ctx: Context, reading: Reading) -> bool:
@@ -279,6 +308,22 @@ def _hours_to_full(ctx: Context, reading: Reading, found: Climb) -> float | None
     return max(hours[0], 0.0) if hours else None
 
 
+def _grew_for_long(ctx: Context, reading: Reading) -> bool:
+    """Whether it took half an hour at least from its usual top to where it stands now."""
+    start = pd.Timestamp(ctx.bundle.windows.current[0]).value
+    old, new = reading.series.within(0, start), reading.series.within(start, 2**62)
+    if len(old.values) < 16 or len(new.values) < 8:
+        return False
+    usual = float(np.quantile(old.values, 0.995))
+    goal = usual + 0.9 * (float(np.max(new.values[-10:])) - usual)
+    above = new.values > usual
+    last_calm = np.flatnonzero(~above[: int(np.argmax(new.values >= goal)) + 1])
+    if goal <= usual or not len(last_calm):
+        return False
+    reached = new.times[int(np.argmax(new.values >= goal))]
+    return bool(reached - new.times[last_calm[-1]] >= 1_800e9)
+
+
 def _near_limit(ctx: Context, reading: Reading) -> bool:
     """Whether the newest level is two thirds of its limit or more; False where no limit is known."""
     limit = limit_of(ctx, reading, ("handles_limit", "connections_limit"))
@@ -292,8 +337,8 @@ def _not_queueing(ctx: Context, reading: Reading) -> float:
     moved = reading.shift
     if not waits or moved is None or scene.since is None:
         return 0.0
-    before_s = (scene.since - moved.low) / 1e9
-    return -2.5 if moved.shape != "ramp" or before_s < 1_800 else 0.0
+    # What waits for its callee holds connections from the moment the callee is slow, not from long before.
+    return -2.5 if (scene.since - moved.low) / 1e9 < 1_800 else 0.0
 
 
 @check(
@@ -360,7 +405,9 @@ def handles(ctx: Context) -> Iterable[Answer]:
         if worst is not None
         else ""
     )
-    ramp = line_fit is not None and line_fit.climbs
+    # What has met its limit climbs no more: it came from far below, and stays there.
+    full = worst is not None and _near_limit(ctx, worst) and _grew_for_long(ctx, worst)
+    ramp = (line_fit is not None and line_fit.climbs) or full
     weight = (3.0 if ramp else 1.2 if worst is not None else 0.3) + (1.2 if line else 0.0)
     if worst is not None:
         weight += scene.fits(worst) + _not_queueing(ctx, worst)
@@ -387,7 +434,7 @@ def handles(ctx: Context) -> Iterable[Answer]:
                 headline=f"Open handles of {who} climb and are not given back.",
                 mechanism="At the limit nothing can be opened any more: calls wait or fail.",
             ),
-            Signal("latency.slow_dependency", "*", -1.0 if ramp else 0.0),
+            Signal("latency.slow_dependency", "*", -1.0 if ramp and weight >= 1.0 else 0.0),
             Signal("none", "*", -1.5),
         ),
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from triagebook.analysis.telemetry import Reading
+    from triagebook.core.models import Change
     from triagebook.diagnosis.context import Context
 
 
@@ -63,7 +64,11 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
     ]
     busy = [r for r in host_wide if r.rose and r.shift and r.shift.factor >= 1.3 and scene.ours(r)]
     busy_hosts = {r.host for r in busy}
-    foreign = [r for r in foreign if r.host in busy_hosts] or ([] if busy else foreign)
+    seen_hosts = {r.host for r in host_wide}
+    # Where the host itself was seen and is not busy nobody takes anything; unseen, it takes a good part.
+    foreign = [r for r in foreign if r.host in busy_hosts] or [
+        r for r in foreign if not busy and r.host not in seen_hosts and _takes_much(r)
+    ]
     foreign.sort(key=lambda r: (-_gain(r), r.title))
     ours_there = {r.host for r in own_up if r.shift and r.shift.factor >= 1.5}
     if stolen:
@@ -91,6 +96,7 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
     if host == "unknown" and busy:
         host = scene.host_of(busy[0])
     locus = f"host:{host}"
+    weight += scene.order(reading) + scene.fits(reading)
     yield bad(
         ctx,
         reading,
@@ -100,13 +106,20 @@ def neighbour(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "resources.noisy_neighbour",
                 locus,
-                weight + scene.order(reading) + scene.fits(reading),
+                weight,
                 headline=f"Another workload on {host} takes the CPU.",
                 mechanism="The host gives our processes less than they ask for.",
             ),
-            Signal("resources.cpu_runaway", "*", -1.5),
-            Signal("latency.bad_instance", "*", -1.5),
-            Signal("none", "*", -1.2),
+            # What came too late, or is no matter here, speaks against nothing else.
+            *(
+                (
+                    Signal("resources.cpu_runaway", "*", -1.5),
+                    Signal("latency.bad_instance", "*", -1.5),
+                    Signal("none", "*", -1.2),
+                )
+                if weight >= 1.0
+                else ()
+            ),
         ),
     )
 
@@ -147,6 +160,11 @@ def limits(ctx: Context) -> Iterable[Answer]:
         c for c in changes if _LIMIT_WORDS.search(c.what) and _lower(c.from_, c.to) is not False
     ]
     told = [c for c in told if _lower(c.from_, c.to) or lowered]
+    if not lowered and not told:
+        cut = _cut_below_use(ctx)
+        if cut is not None:
+            yield _cut_answer(ctx, cut)
+            return
     if not seen and ctx.bundle.changes is None:
         yield unseen(ctx, "Limits")
         return
@@ -181,7 +199,9 @@ def limits(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "resources.limit_lowered",
                 locus,
-                (3.2 if lowered else 1.8) + (0.8 if told else 0.0),
+                (3.2 if lowered else 1.8)
+                + (0.8 if told else 0.0)
+                + (0.6 if told and not lowered and _just_before(ctx, told[0]) else 0.0),
                 headline=f"The limit {key} was lowered; use is as before.",
                 mechanism="What fitted yesterday meets the limit today.",
             ),
@@ -200,10 +220,77 @@ def limits(ctx: Context) -> Iterable[Answer]:
     )
 
 
+def _just_before(ctx: Context, change: Change) -> bool:
+    """Whether a change lies within half an hour of the symptom's start."""
+    since = ctx.scene.since
+    return since is not None and abs(since - pd.Timestamp(change.ts).value) <= 1_800e9
+
+
+def _cut_below_use(ctx: Context) -> Reading | None:
+    """Find CPU held back in all instances of a component that use no more than before: a limit came down.
+
+    What asks for more is held back at the limit it had; who asks for no more is held back by a lower one.
+    Only where neither the limit nor the changes could be seen: they would say so themselves.
+    """
+    scene = ctx.scene
+    if ctx.bundle.changes is not None:
+        return None
+    held = [r for r in scene.rose("cpu_throttled", factor=1.3) if r.component and r.instance]
+    for component in sorted({str(r.component) for r in held}):
+        used = scene.of("cpu_used", "cpu_share", component=component)
+        mine = {r.instance for r in held if r.component == component}
+        of = {r.instance for r in scene.of("cpu_throttled", component=component) if r.instance}
+        if not used or len(mine) < max(2, len(of)) or scene.of("cpu_limit", component=component):
+            continue
+        more = [r for r in used if r.shift and r.shift.direction > 0 and r.shift.factor >= 1.1]
+        if not more:
+            return next(r for r in held if r.component == component)
+    return None
+
+
+def _cut_answer(ctx: Context, reading: Reading) -> Answer:
+    key = _key_near(ctx, reading)
+    locus = f"config:{key}"
+    return bad(
+        ctx,
+        reading,
+        f"{said(reading)}, in all instances, though they use no more CPU than before",
+        locus,
+        (
+            Signal(
+                "resources.limit_lowered",
+                locus,
+                3.2 + ctx.scene.order(reading),
+                headline=f"The CPU limit of {reading.component} came down: it is held back at its usual use.",
+                mechanism="What fitted yesterday meets the limit today.",
+            ),
+            Signal("latency.cpu_throttling", "*", -1.8),
+            Signal("none", "*", -1.5),
+        ),
+    )
+
+
 def _matters(reading: Reading) -> bool:
     """Whether three hundredths of the CPU at least are stolen."""
     moved = reading.shift
     return moved is not None and moved.after >= (3.0 if reading.series.unit == "%" else 0.03)
+
+
+MUCH_CORES = 0.5
+"""A stranger that takes so many cores more is felt by its neighbours, were the host small."""
+
+
+def _takes_much(reading: Reading) -> bool:
+    """Whether a stranger takes half a core more at least, or a tenth of the host."""
+    unit = reading.series.unit
+    if unit == "%":
+        return _gain(reading) >= 10.0
+    if unit == "share":
+        return _gain(reading) >= 0.1
+    if reading.measure == "cpu_share":
+        moved = reading.shift
+        return _gain(reading) >= (10.0 if moved is not None and moved.after > 1.5 else 0.1)
+    return _gain(reading) >= MUCH_CORES
 
 
 def _gain(reading: Reading) -> float:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from triagebook.analysis.statistic import statistic_of
 from triagebook.core.words import count, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.logged import slow_one
 from triagebook.diagnosis.scene import said
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from triagebook.analysis.telemetry import Reading
     from triagebook.diagnosis.context import Context
+    from triagebook.diagnosis.logged import SlowOne
     from triagebook.diagnosis.scene import Scene
 
 _CAUSES = (
@@ -36,6 +39,8 @@ _UNFELT = ("resources.cpu_runaway", "resources.noisy_neighbour", "resources.memo
 """What explains no alert about latency that nobody feels."""
 SOON_S = 3_600.0
 """A surge that began longer before the symptom was served well for all that time."""
+FELT = 0.25
+"""How far ahead of its siblings an instance has to be, on the logarithmic scale, for users to mind."""
 SURGE = 1.25
 """Traffic this many times the usual is a surge."""
 
@@ -61,7 +66,7 @@ def bad(
         since=since_of(reading),
         since_low=moment(moved.low) if moved else None,
         since_high=moment(moved.high) if moved else None,
-        evidence=ctx.cite("metrics"),
+        evidence=ctx.cite_readings(),
         statement=statement,
         value=round(moved.after, 6) if moved else None,
         unit=reading.series.unit or None,
@@ -72,7 +77,17 @@ def bad(
 
 
 def calm(ctx: Context, statement: str, signals: Iterable[Signal]) -> Answer:
-    """Return an ok answer about the service's metrics."""
+    """Return an ok answer about the service's metrics.
+
+    Log lines may be sampled, and tell of some components only: what does not move in them is no proof.
+    """
+    if ctx.from_logs:
+        return Answer(
+            locus=f"service:{ctx.bundle.service.name}",
+            verdict="unknown",
+            evidence=ctx.cite_readings(),
+            statement=f"{statement}, by the log lines alone: no proof without metrics",
+        )
     return Answer(
         locus=f"service:{ctx.bundle.service.name}",
         verdict="ok",
@@ -108,7 +123,7 @@ def symptom(ctx: Context) -> Iterable[Answer]:
     """Hold latency and errors of the watched service against the same hours before."""
     scene = ctx.scene
     seen = scene.of("latency", "inference_time", "errors", "availability")
-    if not seen:
+    if not seen and not scene.symptoms:
         yield unseen(ctx, "Latency and errors")
         return
     asked = scene.alerted in ("latency", "errors")
@@ -152,7 +167,6 @@ def symptom(ctx: Context) -> Iterable[Answer]:
         "latency.slow_dependency",
         "none",
         "resources.cpu_runaway",
-        "resources.demand_growth",
         "resources.memory_step",
         "latency.traffic_surge",
         "latency.larger_requests",
@@ -162,10 +176,7 @@ def symptom(ctx: Context) -> Iterable[Answer]:
 def traffic(ctx: Context) -> Iterable[Answer]:
     """Compare requests to the entry with the same hours before; first in time, or a consequence."""
     scene = ctx.scene
-    total = scene.total("traffic", component=scene.entry) or scene.total(
-        "traffic", component=scene.name
-    )
-    total = total or scene.total("traffic")
+    total = scene.intake()
     if total is None:
         yield unseen(ctx, "Traffic")
         return
@@ -177,18 +188,14 @@ def traffic(ctx: Context) -> Iterable[Answer]:
             "Requests come as usual"
             if moved is None or not moved.clear
             else f"Requests: {said(total)}",
-            (
-                Signal("latency.traffic_surge", "*", -3.0),
-                Signal("resources.demand_growth", "*", -1.0),
-            ),
+            (Signal("latency.traffic_surge", "*", -3.0),),
         )
         return
     signals = []
     if scene.alerted in ("cpu", "memory") and not scene.symptoms and moved.factor >= 1.15:
         # More work takes more of everything; while all is served in time, nothing is wrong.
         signals.append(Signal("none", "*", 1.5))
-    began = scene.since
-    long_before = began is not None and (began - moved.high) / 1e9 > SOON_S
+    long_before = _served_well(scene, total)
     if scene.symptoms:
         signals.append(
             Signal(
@@ -196,7 +203,7 @@ def traffic(ctx: Context) -> Iterable[Answer]:
                 locus,
                 2.5
                 + min(1.0, moved.factor - SURGE)
-                + (-2.0 if long_before else scene.order(total)),
+                + (-2.0 if long_before else max(scene.order(total), -0.3)),
                 headline=f"{moved.factor:.1f} times the usual requests, and slower answers.",
                 mechanism="More requests than the capacity answers in time: they queue.",
             )
@@ -287,6 +294,57 @@ def callee(ctx: Context) -> Iterable[Answer]:
         )
 
 
+def _told(ctx: Context, one: SlowOne) -> Answer:
+    """Return what the logs of one instance say of slowness, where latency was not seen by instance."""
+    locus = f"instance:{one.instance}"
+    return Answer(
+        locus=locus,
+        verdict="bad",
+        since=one.first,
+        evidence=ctx.cite("logs"),
+        value=one.lines,
+        unit="lines",
+        statement=f"{one.instance} warns of slowness in {count(one.lines)} of {count(one.all_lines)} such lines "
+        f"of {count(one.siblings)} instances: {one.example[:120]}",
+        signals=(
+            Signal(
+                "latency.bad_instance",
+                locus,
+                2.6 if one.siblings >= 3 else 1.8,
+                headline=f"Instance {one.instance} says that it is slow, the others do not.",
+                mechanism="One of several replicas answers slowly; requests that reach it wait.",
+            ),
+            Signal("latency.traffic_surge", "*", -1.5),
+            Signal("latency.slow_dependency", "*", -1.5),
+            Signal("none", "*", -1.5),
+        ),
+    )
+
+
+def _apart(members: list[Reading]) -> bool:
+    """Whether one instance of two moved five times as far as the other."""
+    low, high = sorted(r.shift.effect if r.shift is not None else 0.0 for r in members)
+    return low <= 0.2 * high
+
+
+def _served_well(scene: Scene, total: Reading) -> bool:
+    """Whether a surge was served well for more than an hour, though no fewer came than when it was felt.
+
+    A surge adds to the day's own course: what first could be served no more comes at the highest load.
+    A CPU's alert is explained by the surge whenever users felt it.
+    """
+    moved = total.shift
+    if scene.since is None or moved is None or scene.alerted in ("cpu", "memory"):
+        return False
+    if (scene.since - moved.high) / 1e9 <= SOON_S:
+        return False
+    before = total.series.within(moved.start, scene.since - int(900e9)).values
+    felt = total.series.within(scene.since - int(900e9), scene.since + int(900e9)).values
+    if len(before) < 3 or not len(felt):
+        return True
+    return float(np.median(felt)) < 0.98 * float(np.quantile(before, 0.9))
+
+
 def _node(reading: Reading) -> str | None:
     return reading.peer or reading.component
 
@@ -297,13 +355,30 @@ def _rise(reading: Reading) -> float:
 
 
 def _explains(scene: Scene, reading: Reading) -> float:
-    """Return which share of the service's rise a callee's rise is; 9.9 where units do not compare."""
+    """Return which share of the service's rise a callee's rise is; 9.9 where they do not compare.
+
+    A callee's mean is held against our mean, its 99th percentile against ours: one call in twenty that
+    takes long lifts the percentile by far more than the mean.
+    """
     if scene.slow is None:
         return 9.9
-    rise, here = _rise(reading), _rise(scene.slow)
-    if reading.series.unit != scene.slow.series.unit and not (
-        reading.seconds != 1 or scene.slow.seconds != 1
-    ):
+    mine = _statistic(reading)
+    timed = [r for r in scene.symptoms if r.measure in ("latency", "inference_time")]
+    same = [r for r in timed if _statistic(r) == mine and not r.instance]
+    same = same or [r for r in timed if _statistic(r) == mine]
+    if not same and mine == "mean":
+        # No mean of ours rose: a mean says less than what a percentile may show.
+        return 9.9 if _statistic(scene.slow) not in ("mean", "p50") else _part(reading, scene.slow)
+    return _part(reading, same[0] if same else scene.slow)
+
+
+def _statistic(reading: Reading) -> str:
+    return statistic_of(reading.series.name, reading.series.labels)
+
+
+def _part(reading: Reading, ours: Reading) -> float:
+    rise, here = _rise(reading), _rise(ours)
+    if reading.series.unit != ours.series.unit and not (reading.seconds != 1 or ours.seconds != 1):
         return 9.9
     return rise / here if here > 0 else 0.0
 
@@ -317,6 +392,7 @@ def _explains(scene: Scene, reading: Reading) -> float:
         "latency.cpu_throttling",
         "latency.traffic_surge",
         "latency.slow_dependency",
+        "none",
     ),
 )
 def instances(ctx: Context) -> Iterable[Answer]:
@@ -330,10 +406,13 @@ def instances(ctx: Context) -> Iterable[Answer]:
         felt = ("errors",)
     for reading in scene.of(*felt):
         if reading.instance and reading.shift is not None:
-            groups[reading.series.name, reading.component, reading.part].append(reading)
-    wide = {k: v for k, v in groups.items() if len({r.instance for r in v}) >= 3}
+            # Names without labels carry the instance in the name.
+            name = reading.series.name.replace(reading.instance, "*")
+            groups[name, reading.component, reading.part].append(reading)
+    wide = {k: v for k, v in groups.items() if len({r.instance for r in v}) >= 2}
     if not wide:
-        yield unseen(ctx, "Latency instance by instance")
+        told = slow_one(ctx)
+        yield unseen(ctx, "Latency instance by instance") if told is None else _told(ctx, told)
         return
     best: tuple[float, Reading, int, int] | None = None
     spread_out = False
@@ -342,6 +421,8 @@ def instances(ctx: Context) -> Iterable[Answer]:
         high = effects > max(0.15, 0.5 * effects.max())
         if not high.any():
             continue
+        if len(members) == 2 and not high.all() and not _apart(members):
+            continue  # of two alone, the other has to be as it always was
         if high.mean() > 0.5:
             spread_out = True
             continue
@@ -359,6 +440,13 @@ def instances(ctx: Context) -> Iterable[Answer]:
         return
     lead, reading, slow, of = best
     weight = (3.0 if slow == 1 else 1.0) + min(lead, 1.0) * 0.5 - (1.5 if spread_out else 0.0)
+    weight += scene.fits(reading) if scene.alerted else 0.0
+    if lead < FELT:
+        weight -= 1.5
+    if of == 2:
+        weight -= 0.4
+    if not scene.symptoms and scene.of("latency", component=scene.name):
+        weight -= 1.5  # the service as a whole is as fast as ever
     locus = f"instance:{reading.instance}"
     yield bad(
         ctx,

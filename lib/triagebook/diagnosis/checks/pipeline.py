@@ -22,6 +22,7 @@ from triagebook.diagnosis.first_failure import (
     NEVER,
     OK,
     Failure,
+    failed_by_alert,
     failure,
     final_tries,
     state_of,
@@ -180,6 +181,9 @@ def tasks(ctx: Context) -> Iterable[Answer]:
             evidence=ctx.cite("pipeline"),
             statement=f"Task runs were not seen: {ctx.why_missing('pipeline') or 'not readable'}",
         )
+        run = failed_by_alert(ctx)
+        if run is not None:
+            yield _by_alert(ctx, run)
         return
     start, end = ctx.bundle.windows.current
     recent = [r for r in ctx.bundle.pipeline if start <= (r.end or r.start or end) <= end]
@@ -202,6 +206,43 @@ def tasks(ctx: Context) -> Iterable[Answer]:
         )
         return
     yield from _failed_answer(ctx, first)
+
+
+def _by_alert(ctx: Context, run: TaskRun) -> Answer:
+    """Guess, where no run was seen, from what was changed of the task that the alert says has failed."""
+    when = pd.Timestamp(ctx.bundle.alert.starts_at or ctx.bundle.windows.current[1])
+    names = {run.task.lower(), run.pipeline.lower()}
+    near = [
+        c
+        for c in _changes_before(ctx, when)
+        if any(re.search(rf"(?<!\w){re.escape(n)}(?!\w)", c.what.lower()) for n in names)
+    ]
+    change = near[0] if near else None
+    configured = change is not None and change.kind in ("config", "flag")
+    cause = "pipeline.bad_config" if configured else "pipeline.code_error"
+    locus = locus_of(ctx, cause, run, change.what if change is not None else "", near)
+    said = (
+        f"{change.what} ({clock(change.ts)})" if change is not None else "no change of it is known"
+    )
+    return Answer(
+        locus=locus,
+        verdict="bad",
+        since=change.ts if change is not None else None,
+        evidence=ctx.cite("changes"),
+        statement=f"The alert says that {run.task} of {run.pipeline} failed; before it: {said}",
+        signals=(
+            Signal(
+                cause,
+                locus,
+                # A guess from the order of time alone. Where there are logs, these say what it is.
+                (1.6 if change is not None else 0.3)
+                - (1.0 if ctx.bundle.logs is not None else 0.0),
+                headline=f"Task {run.task} failed by the alert; {said} came before.",
+                mechanism="A guess from the order of time: neither its runs nor its words were seen.",
+            ),
+            Signal("none", "*", -1.5),
+        ),
+    )
 
 
 def _failed_answer(ctx: Context, first: Failure) -> Iterable[Answer]:

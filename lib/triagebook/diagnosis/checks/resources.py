@@ -88,6 +88,8 @@ def memory(ctx: Context) -> Iterable[Answer]:
     scene = ctx.scene
     seen = [r for r in scene.of("memory_used", "memory_share") if not is_host_wide(r)]
     seen = [r for r in seen or scene.of("memory_used", "memory_share") if _concerns(ctx, r)]
+    # A task fills its memory each time it runs, and gives it back at its end.
+    seen = [r for r in seen if r.task is None or _always_on(r)]
     if not seen:
         yield unseen(ctx, "The use of memory")
         return
@@ -110,7 +112,12 @@ def memory(ctx: Context) -> Iterable[Answer]:
         elif up and moved is not None and moved.shape == "step" and moved.going_on:
             stepped[who].append(reading)
         elif (
-            up and moved is not None and found is not None and found.resets and found.steady >= 0.8
+            up
+            and moved is not None
+            and found is not None
+            and found.resets
+            and found.steady >= 0.8
+            and _beyond(ctx, reading)
         ):
             climbing[who].append((reading, found))
     if not climbing and not stepped:
@@ -120,9 +127,13 @@ def memory(ctx: Context) -> Iterable[Answer]:
             (
                 Signal("resources.memory_leak", "*", -3.0),
                 Signal("resources.memory_step", "*", -3.0),
+                Signal("none", "*", scene.as_usual("memory")),
             ),
         )
         return
+    # Where most instances stepped, the others did so too: they were replaced one after another.
+    for who in [w for w in climbing if len(stepped.get(w, ())) > len(climbing[w])]:
+        del climbing[who]
     for who, members in sorted(climbing.items(), key=lambda item: -len(item[1]))[:2]:
         reading, found = max(
             members, key=lambda item: (item[0].rose, item[1].share_gained, item[0].title)
@@ -181,6 +192,24 @@ def memory(ctx: Context) -> Iterable[Answer]:
         )
 
 
+def _beyond(ctx: Context, reading: Reading) -> bool:
+    """Whether the window's top is above the reference's: what only goes up and down stays below it."""
+    start = pd.Timestamp(ctx.bundle.windows.current[0]).value
+    old, new = reading.series.within(0, start), reading.series.within(start, 2**62)
+    if len(old.values) < 16 or not len(new.values):
+        return True
+    return bool(np.max(new.values) >= 1.03 * np.quantile(old.values, 0.995))
+
+
+def _always_on(reading: Reading) -> bool:
+    """Whether a series has samples in most stretches of ten minutes, as that of a streaming job has."""
+    times = reading.series.times
+    if len(times) < 20:
+        return False
+    stretch = times // 600_000_000_000
+    return bool(len(np.unique(stretch)) >= 0.6 * (stretch[-1] - stretch[0] + 1))
+
+
 def is_host_wide(reading: Reading) -> bool:
     """Whether a reading is about a whole host, not about one process on it."""
     return reading.component is None and reading.instance is None and reading.host is not None
@@ -234,7 +263,10 @@ def cpu(ctx: Context) -> Iterable[Answer]:
         yield calm(
             ctx,
             f"CPU is as usual in {count(len(seen))} series",
-            (Signal("resources.cpu_runaway", "*", -3.0),),
+            (
+                Signal("resources.cpu_runaway", "*", -3.0),
+                Signal("none", "*", scene.as_usual("cpu")),
+            ),
         )
         return
     by_component: dict[str, list[Reading]] = defaultdict(list)
@@ -344,9 +376,11 @@ def growth(ctx: Context) -> Iterable[Answer]:
         if len(before.values) < 20:
             continue
         d, use = _daily(before.times, before.values)
-        if len(d) != len(days) or np.ptp(use) == 0:
+        # One may have samples enough on a half day, the other not.
+        both, mine, its = np.intersect1d(days, d, return_indices=True)
+        if len(both) < 5 or np.ptp(use[its]) == 0:
             continue
-        follows = float(np.corrcoef(level[: len(use)], use)[0, 1])
+        follows = float(np.corrcoef(level[mine], use[its])[0, 1])
         # Named at the service itself where its own use follows; else where it is seen.
         rank = follows + (1.0 if reading.component in (scene.name, scene.entry) else 0.0)
         if follows >= 0.8 and _trend(d, use) >= 0.03 and (best is None or rank > best[0]):
@@ -359,6 +393,7 @@ def growth(ctx: Context) -> Iterable[Answer]:
         )
         return
     locus = scene.service_locus(best[1])
+    later = _later_at_peak(ctx)
     yield bad(
         ctx,
         best[1],
@@ -368,7 +403,8 @@ def growth(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "resources.demand_growth",
                 locus,
-                (3.2 if steady >= 0.8 and rise >= 0.1 else 2.4) + scene.fits(best[1]),
+                (3.2 if steady >= 0.8 and rise >= 0.1 else 2.4)
+                + (1.0 if later else scene.fits(best[1])),
                 headline="Use grew with the demand over the days: capacity, not a fault.",
                 mechanism="The same work for each request, and more requests every day.",
             ),
@@ -382,17 +418,34 @@ def growth(ctx: Context) -> Iterable[Answer]:
                     "latency.cpu_throttling",
                 )
             ),
-            Signal("none", "*", -0.5),
+            # Each day's peak is later than the last one's: no day stands out, and all get worse.
+            Signal("none", "*", -2.5 if later else -0.5),
         ),
     )
 
 
+def _later_at_peak(ctx: Context) -> bool:
+    """Whether the watched service answers a fifth later than at the same hours before, however usual that is."""
+    scene = ctx.scene
+    home = (None, scene.entry, scene.name)
+    return scene.alerted == "latency" and any(
+        r.shift is not None and r.shift.direction > 0 and r.shift.factor >= 1.2
+        for r in scene.of("latency")
+        if r.component in home and not r.instance
+    )
+
+
 def _daily(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return days and the level of each, at the mean hour: half a day's hours are not the whole day's."""
     if not len(times):
         return times, values
+    hour = (times // 3_600_000_000_000) % 24
+    usual = np.bincount(hour, values, 24) / np.maximum(np.bincount(hour, minlength=24), 1)
+    mean = float(np.mean(values))
     day = times // 86_400_000_000_000
     days, place, seen = np.unique(day, return_inverse=True, return_counts=True)
-    level = np.bincount(place, values) / seen
+    expected = np.bincount(place, usual[hour])
+    level = np.bincount(place, values) / np.where(expected > 0, expected, 1.0) * mean
     full = seen >= 0.5 * np.median(seen)
     return days[full], level[full]
 
@@ -410,12 +463,14 @@ def _steadiness(days: np.ndarray, level: np.ndarray) -> float:
 
 
 def _trend(days: np.ndarray, level: np.ndarray) -> float:
-    """Return the growth from first to last day along a robust line, over the first level."""
-    slopes = [
-        (b - a) / (q - p)
-        for i, (p, a) in enumerate(zip(days, level, strict=True))
-        for q, b in zip(days[i + 1 :], level[i + 1 :], strict=True)
-    ]
+    """Return the growth from first to last day along a robust line, over the first level.
+
+    Days are held against like days, working days or weekends, as far as there are pairs of them.
+    """
+    weekend = (days + 3) % 7 >= 5
+    pairs = [(i, j) for i in range(len(days)) for j in range(i + 1, len(days))]
+    alike = [(i, j) for i, j in pairs if weekend[i] == weekend[j]] or pairs
+    slopes = [(level[j] - level[i]) / (days[j] - days[i]) for i, j in alike]
     slope = float(np.median(slopes))
     base = float(np.median(level)) - slope * (days[-1] - days[0]) / 2
     return slope * (days[-1] - days[0]) / base if base > 0 else 0.0

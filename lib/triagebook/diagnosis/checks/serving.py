@@ -162,7 +162,13 @@ def _material(ctx: Context, reading: Reading) -> bool:
     "latency.throttling",
     "Is the CPU throttled?",
     finds=("latency.cpu_throttling",),
-    opposes=("none", "resources.cpu_runaway", "latency.cpu_throttling", "latency.bad_instance"),
+    opposes=(
+        "none",
+        "resources.cpu_runaway",
+        "latency.cpu_throttling",
+        "latency.bad_instance",
+        "latency.slow_dependency",
+    ),
 )
 def throttling(ctx: Context) -> Iterable[Answer]:
     """Look for throttled periods in all instances of a component, and for CPU at its limit."""
@@ -190,7 +196,8 @@ def throttling(ctx: Context) -> Iterable[Answer]:
         top = members[0]
         locus = f"service:{component or scene.name}"
         hot = scene.rose("cpu_used", "cpu_share")
-        alone = len({r.instance for r in peers}) >= 3 and part <= 0.4
+        of = len({r.instance for r in peers})
+        alone = of >= 2 and (len({r.instance for r in members}) == 1 or (of >= 3 and part <= 0.4))
         slow_here = not scene.slow_nodes or (component or scene.name) in scene.slow_nodes
         yield bad(
             ctx,
@@ -202,7 +209,8 @@ def throttling(ctx: Context) -> Iterable[Answer]:
                     "latency.cpu_throttling",
                     locus,
                     (0.3 if alone else 3.0 if scene.symptoms else 1.5)
-                    + scene.order(top)
+                    # Of several instances the first to be held back tells when.
+                    + max(scene.order(r) for r in members)
                     - (0.0 if slow_here else 1.5),
                     headline=f"The CPU of {component or scene.name} is held at its limit.",
                     mechanism="In throttled periods nothing runs; requests wait for the next one.",
@@ -213,6 +221,8 @@ def throttling(ctx: Context) -> Iterable[Answer]:
                     else (
                         Signal("latency.bad_instance", "*", -1.0),
                         Signal("resources.cpu_runaway", locus, -2.0),
+                        # Why a callee is slow says more than that it is.
+                        Signal("latency.slow_dependency", f"dependency:{component}", -1.2),
                     )
                 ),
                 Signal("none", "*", -0.8),
@@ -225,6 +235,8 @@ def throttling(ctx: Context) -> Iterable[Answer]:
     "Does memory slow it down: garbage collection, swapping, stalls?",
     finds=("latency.memory_pressure",),
     opposes=(
+        "latency.bad_instance",
+        "latency.slow_dependency",
         "none",
         "latency.memory_pressure",
     ),
@@ -233,22 +245,27 @@ def memory(ctx: Context) -> Iterable[Answer]:
     """Look for time lost to memory, before the latency."""
     scene = ctx.scene
     kinds = ("gc_time", "swap", "memory_stall", "major_faults")
-    seen = scene.of(*kinds)
+    seen = scene.of(*kinds, "memory_free")
     if not seen:
         yield unseen(ctx, "Garbage collection, swapping and memory stalls")
         return
     up = [r for r in scene.rose(*kinds, factor=1.5) if scene.ours(r)]
     hard = [r for r in up if r.measure != "gc_time"]
-    if not up:
+    # Nearly nothing is free: what is left to give is little, whether stalls are measured or not.
+    scarce = [r for r in scene.fell("memory_free", factor=0.3) if scene.ours(r)]
+    if not up and not scarce:
+        stalls = any(r.measure != "gc_time" for r in seen)
         yield calm(
-            ctx, "No time is lost to memory", (Signal("latency.memory_pressure", "*", -3.5),)
+            ctx,
+            "No time is lost to memory",
+            (Signal("latency.memory_pressure", "*", -3.5 if stalls else -2.0),),
         )
         return
     total = scene.total("traffic")
     surge = total.shift.factor if total is not None and total.shift and total.shift.clear else 1.0
-    top = (hard or up)[0]
+    top = (hard or scarce or up)[0]
     factor = top.shift.factor if top.shift else 1.0
-    if not hard and factor < 1.5 * surge:
+    if not hard and not scarce and factor < 1.5 * surge:
         yield calm(
             ctx,
             f"{said(top)}: as the requests grew",
@@ -259,10 +276,12 @@ def memory(ctx: Context) -> Iterable[Answer]:
     locus = f"host:{host}"
     # One sign alone is often the kernel's housekeeping; several at once are pressure.
     signs = {r.measure for r in up} | {r.measure for r in scene.fell("memory_free", factor=0.7)}
-    strong = factor >= 3.0 and len(signs) >= 2
-    weight = (3.0 if strong and hard else 1.8 if len(signs) >= 2 else 0.4) + scene.order(top)
-    weight += scene.fits(top) - (0.0 if scene.symptoms else 1.0)
-    kinds_up = several(sorted({r.measure.replace("_", " ") for r in up}))
+    strong = hard and factor >= 3.0 and (len(signs) >= 2 or factor >= 10.0)
+    weight = 3.0 if strong else 1.8 if len(signs) >= 2 or scarce else 0.4
+    weight += scene.order(top) + scene.fits(top) - (0.0 if scene.symptoms else 1.0)
+    kinds_up = several(sorted({r.measure.replace("_", " ") for r in up})) or "free memory, down"
+    waits = {r.instance for r in scene.readings if r.instance and scene.host_of(r) == host}
+    there = {r.component for r in scene.readings if r.component and scene.host_of(r) == host}
     yield bad(
         ctx,
         top,
@@ -275,6 +294,18 @@ def memory(ctx: Context) -> Iterable[Answer]:
                 weight,
                 headline=f"Memory is short on {host}: time goes into {kinds_up}.",
                 mechanism="The process waits for memory instead of answering.",
+            ),
+            # What runs on a host without memory is slow by it.
+            *(
+                (
+                    *(Signal("latency.bad_instance", f"instance:{i}", -2.0) for i in sorted(waits)),
+                    *(
+                        Signal("latency.slow_dependency", f"dependency:{c}", -1.5)
+                        for c in sorted(there - {None})
+                    ),
+                )
+                if weight >= 1.5
+                else ()
             ),
             Signal("none", "*", -0.8),
         ),

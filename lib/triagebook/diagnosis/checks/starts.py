@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     "Does the model itself take longer?",
     finds=("latency.heavier_model",),
     opposes=(
+        "latency.cpu_throttling",
         "latency.slow_dependency",
         "latency.heavier_model",
+        "resources.cpu_runaway",
     ),
 )
 def model_time(ctx: Context) -> Iterable[Answer]:
@@ -71,7 +74,11 @@ def model_time(ctx: Context) -> Iterable[Answer]:
     name = _model_name(ctx, change.what)
     version = change.to or (model.version if model else None) or "unknown"
     locus = f"model:{name}/{version}"
-    weight = (3.2 if slower else 1.2 if not seen else -1.0) + scene.order(reading)
+    # Where the model's own time is not measured, a callee or the service that steps with the change tells.
+    stepped = None if seen else _stepped_with(ctx, change)
+    reading = stepped or reading
+    weight = 3.2 if slower else 3.0 if stepped is not None else 1.2 if not seen else -1.0
+    weight += scene.order(reading)
     yield bad(
         ctx,
         reading,
@@ -85,9 +92,40 @@ def model_time(ctx: Context) -> Iterable[Answer]:
                 headline=f"Model {name} {version} takes longer than the one before.",
                 mechanism="Inference time stepped up at the model change.",
             ),
-            *((Signal("latency.slow_dependency", "*", -1.0),) if slower else ()),
+            # A heavier model asks for more CPU, and is called.
+            *(
+                (
+                    Signal("latency.slow_dependency", "*", -1.0),
+                    Signal("latency.cpu_throttling", "*", -1.5),
+                    Signal("resources.cpu_runaway", "*", -1.0),
+                )
+                if slower or stepped is not None
+                else ()
+            ),
         ),
     )
+
+
+WITH_S = 600.0
+"""A step so close to a change came with it, where samples are no coarser."""
+
+
+def _stepped_with(ctx: Context, change: Change) -> Reading | None:
+    """Return the deepest latency that stepped with a model change, of whom the model may be served by."""
+    scene = ctx.scene
+    at = pd.Timestamp(change.ts).value
+    found = []
+    for reading in scene.of("latency", "dependency_latency"):
+        moved = reading.shift
+        who = reading.peer or reading.component
+        if moved is None or not reading.rose or moved.factor < 1.3 or who not in scene.own:
+            continue
+        near_s = max(WITH_S, 2 * moved.step_s)
+        # Its interval holds the moment, and what it calls in turn is as fast as ever.
+        early, late = moved.low - near_s * 1e9, moved.high + near_s * 1e9
+        if early <= at <= late and not scene.below(str(who)) & scene.slow_nodes:
+            found.append(reading)
+    return max(found, key=lambda r: (r.unusual, r.title), default=None)
 
 
 def _unseen_model(ctx: Context) -> Iterable[Answer]:
@@ -148,7 +186,7 @@ COLD_S = 2_700.0
     "latency.starts",
     "Did instances start just before?",
     finds=("latency.cold_start",),
-    opposes=("latency.cold_start",),
+    opposes=("latency.cold_start", "resources.cpu_runaway", "resources.handle_leak"),
 )
 def starts(ctx: Context) -> Iterable[Answer]:
     """Look for restarts, new instances and start messages at the symptom's beginning."""
@@ -161,21 +199,27 @@ def starts(ctx: Context) -> Iterable[Answer]:
         yield unseen(ctx, "Restarts and starts of instances")
         return
     slow = scene.slow_nodes
-    fresh = [r for r in fresh if (r.component or scene.name) in slow]
+    fresh = [start for start in fresh if (start.reading.component or scene.name) in slow]
     if when is None or not (fresh or (said_so and slow & {scene.entry, scene.name})):
         yield calm(
             ctx, "Nothing that is slow has just started", (Signal("latency.cold_start", "*", -2.5),)
         )
         return
     moved = scene.slow.shift if scene.slow is not None else None
-    lasted_s = (moved.end - moved.start) / 1e9 if moved is not None else 0.0
+    # Started again and again, they are cold until after the last start.
+    last = max([start.last for start in fresh], default=when)
+    lasted_s = (moved.end - max(moved.start, last)) / 1e9 if moved is not None else 0.0
     short = lasted_s <= COLD_S
-    locus = f"service:{(fresh[0].component if fresh else None) or scene.name}"
-    names = several(sorted({str(r.instance or r.component or scene.name) for r in fresh})[:4])
-    weight = (2.6 if fresh else 1.2) + (0.5 if said_so else 0.0) + (0.6 if short else -1.8)
-    reading = fresh[0] if fresh else scene.slow
+    reading = fresh[0].reading if fresh else scene.slow
+    who = (fresh[0].reading.component if fresh else None) or scene.name
+    locus = f"service:{who}"
+    started = [start.reading for start in fresh]
+    names = several(sorted({str(r.instance or r.component or scene.name) for r in started})[:4])
+    weight = (2.6 if fresh else 0.4) + (0.5 if said_so else 0.0) + (0.6 if short else -1.8)
     if reading is None:
         return
+    if scene.alerted in ("memory", "cpu", "disk", "handles", "gpu"):
+        weight -= 1.0  # what starts is slow; it uses up nothing
     yield Answer(
         locus=locus,
         verdict="bad",
@@ -193,39 +237,71 @@ def starts(ctx: Context) -> Iterable[Answer]:
                 headline="Instances have just started; their first requests are slow.",
                 mechanism="Caches are empty, models load, code compiles: the first requests wait.",
             ),
+            # A start costs CPU, and opens everything anew.
+            *(
+                (
+                    Signal("resources.cpu_runaway", locus, -1.5),
+                    Signal("resources.handle_leak", locus, -1.5),
+                )
+                if fresh and short
+                else ()
+            ),
         ),
     )
 
 
-def _fresh(ctx: Context) -> list[Reading]:
+@dataclass(frozen=True)
+class Start:
+    """A reading that shows starts: the first near the symptom's beginning, the last ever; nanoseconds."""
+
+    reading: Reading
+    first: int
+    last: int
+
+
+def _fresh(ctx: Context) -> list[Start]:
     """List readings that show a start from 30 minutes before the symptom to just after."""
     scene = ctx.scene
     when = scene.since
     if when is None:
         return []
     low, high = when - int(1_800e9), when + int(300e9)
-    found = []
+    starts = []
     for reading in scene.of("restarts", "uptime", "cold_starts", "replicas"):
-        part = reading.series.within(low, high)
-        if len(part.values) < 2:
-            continue
-        steps = np.diff(part.values)
-        if reading.measure == "uptime":
-            # A start time jumps up at a start, the time since then falls to nothing.
-            is_age = "age" in reading.series.name or "uptime" in reading.series.name.lower()
-            hit = (steps < -0.5 * np.abs(part.values[:-1])).any() if is_age else (steps > 1).any()
-        elif reading.measure in ("restarts", "cold_starts"):
-            old = reading.series.within(0, low)
-            usual = np.quantile(old.values, 0.99) if len(old.values) else 0.0
-            hit = part.values.max() > usual
-        else:
-            hit = (steps > 0).any()
-        if hit:
-            found.append(reading)
+        moments = _starts_in(reading, low)
+        if len(moments):
+            starts.append(Start(reading, int(moments[0]), int(moments[-1])))
+    # Replaced one after another, the last of a component's instances keeps it cold.
+    last: dict[str | None, int] = {}
+    for start in starts:
+        who = start.reading.component
+        last[who] = max(last.get(who, 0), start.last)
+    found = [replace(s, last=last[s.reading.component]) for s in starts if s.first <= high]
     return found + _new_instances(scene, low, high)
 
 
-def _new_instances(scene: Scene, low: int, high: int) -> list[Reading]:
+def _starts_in(reading: Reading, low: int) -> np.ndarray:
+    """Moments from `low` on at which a series shows a start, nanoseconds, ascending."""
+    part = reading.series.within(low, 2**62)
+    if len(part.values) < 2:
+        return np.array([], dtype=np.int64)
+    steps = np.diff(part.values)
+    if reading.measure == "uptime":
+        # A start time jumps up at a start, the time since then falls to nothing.
+        is_age = "age" in reading.series.name or "uptime" in reading.series.name.lower()
+        hit = steps < -0.5 * np.abs(part.values[:-1]) if is_age else steps > 1
+    elif reading.measure in ("restarts", "cold_starts"):
+        old = reading.series.within(0, low)
+        usual = np.quantile(old.values, 0.99) if len(old.values) else 0.0
+        counted = reading.series.unit.endswith("/s")
+        # A rate says when, a count that stays up says it by its steps.
+        hit = (part.values[1:] > usual) & (counted | (steps > 0))
+    else:
+        hit = steps > 0
+    return np.asarray(part.times[1:][hit])
+
+
+def _new_instances(scene: Scene, low: int, high: int) -> list[Start]:
     """Instances whose first sample lies just before the symptom."""
     first: dict[str, tuple[int, Reading]] = {}
     start = _window_start(scene)
@@ -234,7 +310,11 @@ def _new_instances(scene: Scene, low: int, high: int) -> list[Reading]:
             begin = int(reading.series.times[0])
             if reading.instance not in first or begin < first[reading.instance][0]:
                 first[reading.instance] = (begin, reading)
-    return [r for begin, r in first.values() if low <= begin <= high and begin > start]
+    return [
+        Start(r, begin, begin)
+        for begin, r in first.values()
+        if low <= begin <= high and begin > start
+    ]
 
 
 def _window_start(scene: Scene) -> int:

@@ -170,15 +170,22 @@ def _known(item: Try, clock: Clock) -> bool:
     return (item.start if item.start is not None else item.scheduled) < clock.end
 
 
+def _untold(answer: Planted) -> Planted:
+    """Let a setting also be named as far as anything names it where the change log cannot be had."""
+    whole = answer.loci[0]
+    if not whole.startswith("config:"):
+        return answer
+    # What fails for a setting names the key, and not the file it stands in.
+    bare = [f"config:{whole.rpartition('.')[2]}"] if answer.cause == "pipeline.bad_config" else []
+    return Planted(answer.cause, (*answer.loci, *bare, "config:unknown"))
+
+
 def _truth(scenario: Scenario, answers: Sequence[Planted], moments: Sequence[float],
            tries: list[Try], clock: Clock) -> Truth:  # fmt: skip
     if not answers:
         return Truth((), None, clock.step_s)
     unknown = "changes" in scenario.missing
-    kept = tuple(
-        Planted(a.cause, (*a.loci, "config:unknown")) if unknown and a.loci[0].startswith("config:") else a
-        for a in answers
-    )  # fmt: skip
+    kept = tuple(_untold(a) if unknown else a for a in answers)
     first = int(np.argmin(moments))
     fault, at, step_s = scenario.fault[first], moments[first], clock.step_s
     if fault.cause in pipeline.FAULTS:
