@@ -88,9 +88,9 @@ def surprises(
             if spread <= 0:
                 own.append(0.0)
                 continue
-            gap = _moments(channel, after)[0] - _moments(channel, before)[0]
+            apart = _moments(channel, after)[0] - _moments(channel, before)[0]
             scale = weight if place else 1.0
-            own.append(abs(gap / (spread * float(np.sqrt(1 / n + 1 / m)))) / scale)
+            own.append(abs(apart / (spread * float(np.sqrt(1 / n + 1 / m)))) / scale)
             part = channel[drawn_codes]
             if part.std() > 0:
                 few.append((part - part.mean()) / part.std() / scale)
@@ -139,9 +139,7 @@ def _level(
     return float(np.quantile(z.max(axis=1), 1 - alpha))
 
 
-def _even(
-    channel: np.ndarray, counts: np.ndarray, by_block: np.ndarray, channels: int
-) -> bool:
+def _even(channel: np.ndarray, counts: np.ndarray, by_block: np.ndarray, channels: int) -> bool:
     """Whether blocks of the reference differ no more than chance: Cochran's Q over their means."""
     if len(by_block) < 4:
         return True

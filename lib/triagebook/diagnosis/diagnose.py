@@ -128,7 +128,12 @@ def diagnose(
         hypotheses=hypotheses,
         none_of_these=max(none_of_these, 0.0),
         ledger=bundle.ledger,
-        actions=propose(ctx, first, onset),
+        # What could not be judged is not closed.
+        actions=[
+            one
+            for one in propose(ctx, first, onset)
+            if verdict == "healthy" or one.action != "close"
+        ],
         timings=timings,
         versions=versions(),
     )
@@ -232,18 +237,33 @@ def _onset(ctx: Context, first: Hypothesis | None, answers: dict[str, Answer]) -
 
 def _summary(verdict: Verdict, first: Hypothesis | None, onset: Onset | None, ctx: Context) -> str:
     if verdict == "healthy" and first is not None:
-        return (
-            first.headline
-            if first.cause != "none"
-            else ("Nothing is wrong beyond normal variation: the alert does not hold up.")
+        if first.cause != "none":
+            return first.headline
+        unseen = _parts_unseen(ctx)
+        return "Nothing is wrong beyond normal variation: the alert does not hold up." + (
+            f" Not seen: {several(unseen)}." if unseen else ""
         )
     if verdict == "inconclusive" or first is None:
         missing = [k for k in ("tables", "metrics", "logs", "changes") if ctx.why_missing(k)]
         tail = f" Not seen: {several(missing)}." if missing else ""
         lead = f" The first guess: {first.headline}" if first and first.cause != "none" else ""
         return f"No cause stands out.{lead}{tail}"
-    since = f" Since {clock(onset.at)}." if onset is not None else ""
-    return f"{first.headline}{since} {first.mechanism}".strip()
+    headline = first.headline.rstrip()
+    headline += "" if not headline or headline.endswith((".", "!", "?")) else "."
+    told = onset is None or clock(onset.at) in headline
+    since = "" if told else f" Since {clock(onset.at)}."  # type: ignore[union-attr]
+    return f"{headline}{since} {first.mechanism}".strip()
+
+
+def _parts_unseen(ctx: Context) -> list[str]:
+    """Name what was asked for and not had: a kind, or a table."""
+    return list(
+        dict.fromkeys(
+            entry.source.partition(":")[2] or entry.source
+            for entry in ctx.bundle.ledger
+            if entry.status == "unavailable"
+        )
+    )
 
 
 _KINDS = {
