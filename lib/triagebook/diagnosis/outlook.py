@@ -75,6 +75,23 @@ class Outlook:
         beyond = e.high < e.reference if self.better > 0 else e.low > e.reference
         return beyond and e.alarm is not False
 
+    @property
+    def contradicted(self) -> float | None:
+        """What labels of the same stretch say, where that lies farther off than both can be; else None.
+
+        Nothing is said with fewer than 100 labels. The estimate's interval is for as many labels as
+        there are rows; of fewer labels the luck is larger by the root of their ratio.
+        """
+        usable = self._labels.maturity.use & np.isfinite(self._labels.y)
+        start = self._served.times[self._rows[0]]
+        here = np.flatnonzero((self._served.times >= start) & usable & self._served.late)
+        said = self._measured(here) if len(here) >= LEAST_CURRENT else None
+        e = self.estimate
+        if said is None:
+            return None
+        reach = (e.high - e.low) / 2 * float(np.sqrt(1 + e.rows / len(here)))
+        return said if abs(said - e.value) > reach else None
+
     def points(self, parts: int = 3) -> list[Point]:
         """Return the reference's chunks as measured, then the current rows in at most `parts` stretches."""
         times, labels = self._served.times, self._labels

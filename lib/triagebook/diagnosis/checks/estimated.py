@@ -15,7 +15,6 @@ from triagebook.diagnosis.served import served
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from triagebook.analysis.performance import Measured
     from triagebook.diagnosis.context import Context
 
 _STRANGE = 0.5
@@ -45,7 +44,7 @@ def estimated(ctx: Context) -> Iterable[Answer]:
         )
         return
     ctx.results["outlook"] = found
-    doubt = _doubt(found, ctx.results.get("performance"))
+    doubt = _doubt(found)
     verdict = "unknown" if doubt else "bad" if found.worse else "ok"
     estimate = found.estimate
     yield Answer(
@@ -62,22 +61,20 @@ def estimated(ctx: Context) -> Iterable[Answer]:
     )
 
 
-def _doubt(found: Outlook, measured: Measured | None) -> str:
+def _doubt(found: Outlook) -> str:
     """Say why an estimate is not to be trusted here; empty where nothing speaks against it."""
     if found.new_version > _STRANGE:
         return (
             f"a version that the reference does not know served {share(found.new_version)} of these "
             "rows, and what its scores mean was not learnt"
         )
-    if measured is None or measured.what != found.what:
+    said = found.contradicted
+    if said is None:
         return ""
-    e, reach = found.estimate, 1.96 * measured.error
-    if measured.now + reach < e.low or measured.now - reach > e.high:
-        return (
-            f"labels that are in say {_figure(found, measured.now)}: they follow the inputs by another "
-            "rule than before, or are wrong themselves"
-        )
-    return ""
+    return (
+        f"labels that are in say {_figure(found, said)}: they follow the inputs by another rule than "
+        "before, or are wrong themselves"
+    )
 
 
 def _said(found: Outlook, doubt: str, since: str | None) -> str:
