@@ -50,9 +50,12 @@ def amount(value: float, unit: str | None) -> str:
     Parameters
     ----------
     unit : str or None
-        As the source names it. Only `bytes` and `bytes/s` are scaled, by powers of 1,000.
+        As the source names it. Only `bytes` and `bytes/s` are scaled, by powers of 1,000; a `share` is
+        written as per cent.
     """
     unit = unit or ""
+    if unit == "share":
+        return share(value)
     if unit not in ("bytes", "bytes/s"):
         return f"{number(value)} {unit}".strip()
     rate = "/s" if unit.endswith("/s") else ""

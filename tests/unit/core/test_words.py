@@ -16,6 +16,7 @@ from triagebook.core.words import amount, several_of
         (1_500, "s", "1,500 s"),
         (0.25, "", "0.25"),
         (3, None, "3"),
+        (0.02, "share", "2.0 %"),
     ],
 )
 def test_bytes_are_scaled_and_nothing_else_is(value, unit, said):
