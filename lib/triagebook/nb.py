@@ -114,7 +114,9 @@ class Run:
         found = [f for f in self.diagnosis.findings if f.check in section.checks]
         out = ""
         if section.chart is not None:
-            out += self._chart(section.chart, section_id, section.how)
+            out += self._chart(section.chart, section.how, section_id, alone=not found)
+        if section.second is not None:
+            out += self._chart(*section.second, f"{section_id}-2", alone=False)
         out += section_display.findings(found) if section.checks else ""
         if section_id == "around":
             out += section_display.changes_table(self._changes())
@@ -190,15 +192,16 @@ class Run:
             )
         return known[section_id]
 
-    def _chart(self, name: str, section_id: str, how: str) -> str:
+    def _chart(self, name: str, how: str, file: str, *, alone: bool) -> str:
+        """Draw a chart with how to read it; say that there is none only where nothing else is shown."""
         from triagebook.charts._style import CHARTS  # noqa: PLC0415
 
         try:
             drawn = CHARTS.get(name)(self.context, "wide")
             slim = CHARTS.get(name)(self.context, "narrow") if drawn is not None else None
             if drawn is None:
-                return root(soft("There is nothing to draw here."))
-            return root(soft(text(how)) + self._picture(drawn, slim, section_id))
+                return root(soft("There is nothing to draw here.")) if alone else ""
+            return root(soft(text(how)) + self._picture(drawn, slim, file))
         except Exception as error:  # a chart that fails costs itself and says so
             logging.getLogger(__name__).warning("chart %s failed", name, exc_info=True)
             return root(

@@ -1,4 +1,4 @@
-"""Run one benchmark on a folder of data: python -m tests.benchmarks NAME DIR [--json]."""
+"""Run one benchmark: python -m tests.benchmarks NAME [DIR] [--full] [--json]."""
 
 from __future__ import annotations
 
@@ -20,19 +20,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("name", choices=names())
     parser.add_argument(
-        "folder", type=Path, help="where the data lies; it is not part of the project"
+        "folder",
+        type=Path,
+        nargs="?",
+        help="where the data lies; it is not part of the project (speed: where to write, if anywhere)",
     )
+    parser.add_argument("--full", action="store_true", help="speed: also what takes minutes")
     parser.add_argument("--json", action="store_true", help="print the cases too, as JSON")
     given = parser.parse_args(arguments)
-    if not given.folder.is_dir():
+    module = importlib.import_module(f"tests.benchmarks.{given.name}")
+    needs = getattr(module, "NEEDS_FOLDER", True)
+    if given.folder is None and needs:
+        sys.stderr.write(
+            f"{given.name}: name the folder that holds its data; it is not part of the project.\n"
+        )
+        return 2
+    if given.folder is not None and not given.folder.is_dir():
         sys.stderr.write(
             f"{given.name}: there is no folder {given.folder}. Benchmark data is not part of the "
             "project; name the folder that holds it.\n"
         )
         return 2
-    module = importlib.import_module(f"tests.benchmarks.{given.name}")
     try:
-        result = module.run(given.folder)
+        result = module.run(given.folder) if needs else module.run(given.folder, full=given.full)
     except FileNotFoundError as missing:
         sys.stderr.write(f"{given.name}: {given.folder} does not hold its data: {missing}\n")
         return 2

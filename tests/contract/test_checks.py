@@ -114,5 +114,8 @@ def test_a_spec_names_checks_and_charts_that_exist(spec):
         assert section.question.endswith("?")
         assert len(section.how) >= 40
         assert section.chart is None or section.chart in CHARTS
+        if section.second is not None:
+            assert section.second[0] in CHARTS
+            assert len(section.second[1]) >= 40
     for check in spec.checks:
         assert spec.cell_of(check) in {s.id for s in spec.sections}

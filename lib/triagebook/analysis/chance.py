@@ -78,19 +78,23 @@ def surprises(
     even: list[bool] = []
     for tables_of, weight, old, new in zip(channels, weights, reference, current, strict=True):
         own, few, steady = [], [], True
-        codes = np.concatenate((old, new))
+        bins = len(tables_of[0])
+        # Every channel is a function of the bin, so that counts of bins say all that rows would.
+        before, after = _counts(old, bins), _counts(new, bins)
+        by_block = np.array([_counts(old[block], bins) for block in blocks])
+        drawn_codes = np.concatenate((old, new))[sample]
         for place, channel in enumerate(tables_of):
-            spread = _spread(channel, codes)
+            _, spread = _moments(channel, before + after)
             if spread <= 0:
                 own.append(0.0)
                 continue
-            z = (channel[new].mean() - channel[old].mean()) / (spread * np.sqrt(1 / n + 1 / m))
+            apart = _moments(channel, after)[0] - _moments(channel, before)[0]
             scale = weight if place else 1.0
-            own.append(abs(float(z)) / scale)
-            part = channel[codes[sample]]
+            own.append(abs(apart / (spread * float(np.sqrt(1 / n + 1 / m)))) / scale)
+            part = channel[drawn_codes]
             if part.std() > 0:
                 few.append((part - part.mean()) / part.std() / scale)
-            steady = steady and _even(channel[old], blocks, len(tables_of))
+            steady = steady and _even(channel, before, by_block, len(tables_of))
         gaps.append(np.array(own))
         drawn += few if steady else []
         even.append(steady)
@@ -105,8 +109,19 @@ def surprises(
     return out
 
 
-def _spread(channel: np.ndarray, codes: np.ndarray) -> float:
-    return float(channel[codes].std())
+def _counts(codes: np.ndarray, bins: int) -> np.ndarray:
+    """How often each bin occurs, shape (bins,); the last is the null bin, code -1."""
+    return np.roll(np.bincount(codes + 1, minlength=bins), -1)
+
+
+def _moments(channel: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of a channel over rows that are given as counts of its bins."""
+    there = counts > 0
+    values, rows = channel[there], counts[there]
+    # From the first value, so that a channel of one value has no spread at all, not a rounding error's.
+    away = values - values[0]
+    mean = float(rows @ away / rows.sum())
+    return float(values[0]) + mean, float(np.sqrt(rows @ (away - mean) ** 2 / rows.sum()))
 
 
 def _level(
@@ -124,15 +139,15 @@ def _level(
     return float(np.quantile(z.max(axis=1), 1 - alpha))
 
 
-def _even(values: np.ndarray, blocks: Sequence[np.ndarray], channels: int) -> bool:
+def _even(channel: np.ndarray, counts: np.ndarray, by_block: np.ndarray, channels: int) -> bool:
     """Whether blocks of the reference differ no more than chance: Cochran's Q over their means."""
-    if len(blocks) < 4:
+    if len(by_block) < 4:
         return True
-    spread = float(values.var())
+    _, spread = _moments(channel, counts)
     if spread <= 0:
         return True
-    sizes = np.array([len(block) for block in blocks])
-    means = np.array([values[block].mean() for block in blocks])
+    sizes = by_block.sum(axis=1)
+    means = by_block @ channel / sizes
     middle = float((sizes * means).sum() / sizes.sum())
-    q = float((sizes * (means - middle) ** 2).sum() / spread)
-    return float(chi2.sf(q, len(blocks) - 1)) >= _UNEVEN / channels
+    q = float((sizes * (means - middle) ** 2).sum() / spread**2)
+    return float(chi2.sf(q, len(by_block) - 1)) >= _UNEVEN / channels

@@ -42,8 +42,9 @@ def kind_of(*parts: pd.Series) -> Kind:
             or bool(np.all(np.isfinite(part) & (part == np.floor(part))))
             for part in filled
         )
-        distinct = max(part.nunique() for part in filled)
-        return "category" if whole and distinct <= _FEW_INTEGERS else "number"
+        # Counting what differs costs more than all else here, and fractions need no count.
+        few = whole and max(part.nunique() for part in filled) <= _FEW_INTEGERS
+        return "category" if few else "number"
     first = filled[0]
     distinct = first.astype(str).nunique()
     if len(first) >= 50 and distinct > 0.5 * len(first):

@@ -18,8 +18,8 @@ from triagebook.analysis.blocks import (
     DAY,
     HOUR,
     MIN_BLOCKS,
-    by_hour,
     hour_of,
+    mean_by_hour,
     past_windows,
     row_blocks,
     same_hours,
@@ -405,18 +405,19 @@ def _find_split(
     """Find where the column changes within the current window, if it changes more than it does anyway."""
     best: tuple[float, int] | None = None
     windows = past_windows(ref_times, int(cur_times[0]), int(cur_times[-1]))
+    ref_hours, cur_hours = hour_of(ref_times), hour_of(cur_times)
     for channel in _channels(coder, ref_codes):
         expected = channel[np.maximum(ref_codes, -1)]
-        hours = by_hour(expected, ref_times)
-        centred = channel[cur_codes] - hours[hour_of(cur_times)]
-        spread = max(float((expected - hours[hour_of(ref_times)]).std()), 0.02)
+        hours = mean_by_hour(expected, ref_hours)
+        centred = channel[cur_codes] - hours[cur_hours]
+        spread = max(float((expected - hours[ref_hours]).std()), 0.02)
         found = split_by_mean(centred, spread, margin=max(10, len(centred) // 50))
         if found is None:
             continue
         index, strength = found
         past = []
         for window in windows:
-            values = channel[ref_codes[window]] - hours[hour_of(ref_times[window])]
+            values = channel[ref_codes[window]] - hours[ref_hours[window]]
             there = split_by_mean(values, spread)
             if there is not None:
                 past.append(there[1] * np.sqrt(len(centred) / len(values)))

@@ -117,7 +117,11 @@ def ks(left: np.ndarray, right: np.ndarray) -> float:
     """Two-sample Kolmogorov-Smirnov distance of two float arrays, [0, 1]; 0 where one is empty."""
     if not len(left) or not len(right):
         return 0.0
-    left, right = np.sort(left), np.sort(right)
+    return _gap(np.sort(left), np.sort(right))
+
+
+def _gap(left: np.ndarray, right: np.ndarray) -> float:
+    """Distance as `ks`, of two ascending arrays that are not empty."""
     both = np.concatenate((left, right))
     a = np.searchsorted(left, both, side="right") / len(left)
     b = np.searchsorted(right, both, side="right") / len(right)
@@ -139,7 +143,9 @@ def constant_changes(reference: np.ndarray, current: np.ndarray) -> list[Constan
     """
     if len(reference) < 30 or len(current) < 30:
         return []
-    before = ks(reference, current)
+    # A line keeps their order or turns it round: sorted once, however many are tried.
+    ordered, rising = np.sort(reference), np.sort(current)
+    before = _gap(ordered, rising)
     grid = np.linspace(0.05, 0.95, 37)
     old, new = np.quantile(reference, grid), np.quantile(current, grid)
     spread_old = float(np.std(reference))
@@ -156,7 +162,8 @@ def constant_changes(reference: np.ndarray, current: np.ndarray) -> list[Constan
     for factor, offset, name in candidates:
         if factor == 0 or (abs(factor - 1) < 0.05 and abs(offset) < 0.2 * spread_old):
             continue
-        after = ks(reference, (current - offset) / factor)
+        undone = (rising - offset) / factor
+        after = _gap(ordered, undone if factor > 0 else undone[::-1])
         ratio = (new[usable] - offset) / old[usable] / factor if usable.any() else np.array([1.0])
         off = float(np.median(np.abs(ratio - np.median(ratio))) + abs(np.median(ratio) - 1))
         one = ConstantChange(factor, offset, before, after, name, off)
@@ -190,7 +197,8 @@ def constant_change(reference: np.ndarray, current: np.ndarray) -> ConstantChang
 def _luck(reference: np.ndarray, current: np.ndarray, chance: float) -> float:
     """Share of the factors from a quarter to four that fit within chance, times the known ones there."""
     grid = np.exp(np.linspace(np.log(0.25), np.log(4.0), 93))
-    fits = float(np.mean([ks(reference, current / factor) <= chance for factor in grid]))
+    ordered, rising = np.sort(reference), np.sort(current)
+    fits = float(np.mean([_gap(ordered, rising / factor) <= chance for factor in grid]))
     known = sum(
         0.25 <= factor <= 4 and not offset and factor != 1 for factor, offset, _ in CONVERSIONS
     )

@@ -14,8 +14,10 @@ import matplotlib.dates as mdates
 import pandas as pd
 from matplotlib import patheffects
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, FuncFormatter
 
 from triagebook.core.registry import Registry
+from triagebook.core.words import amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,18 +109,49 @@ def time_axis(axes: Axes, start: datetime, end: datetime, width: Width) -> None:
     """Label a time axis in UTC, with the dates it spans in words."""
     low, high = pd.Timestamp(start), pd.Timestamp(end)
     axes.set_xlim(on_axis(low), on_axis(high))
-    locator = mdates.AutoDateLocator(minticks=3, maxticks=5 if width == "narrow" else 8)
-    axes.xaxis.set_major_locator(locator)
-    long = high - low > pd.Timedelta("4D")
-    axes.xaxis.set_major_formatter(mdates.DateFormatter("%-d %b" if long else "%H:%M"))
+    length = high - low
+    if pd.Timedelta("2D") < length <= pd.Timedelta("5D"):
+        # A row of noughts and twelves tells no day from the next.
+        hours = (0,) if width == "narrow" else (0, 12)
+        axes.xaxis.set_major_locator(mdates.HourLocator(byhour=hours))
+        axes.xaxis.set_major_formatter(FuncFormatter(_day_or_hour))
+    else:
+        locator = mdates.AutoDateLocator(minticks=3, maxticks=5 if width == "narrow" else 8)
+        axes.xaxis.set_major_locator(locator)
+        long = length > pd.Timedelta("5D")
+        axes.xaxis.set_major_formatter(mdates.DateFormatter("%-d %b" if long else "%H:%M"))
     same_month = (low.month, low.year) == (high.month, high.year)
     first = f"{low.day}" if same_month else f"{low.day} {low:%B}"
     days = f"{high.day}" if low.date() == high.date() else f"{first} to {high.day}"
     axes.set_xlabel(f"UTC, {days} {high:%B %Y}")
 
 
-def mark_onset(axes: Axes, onset: Onset | None, *, label: bool = False) -> None:
-    """Draw the onset as a red line and its interval as a band."""
+def _day_or_hour(place: float, _: int | None = None) -> str:
+    when = mdates.num2date(place)
+    return f"{when:%-d %b}" if when.hour == 0 else f"{when:%H:%M}"
+
+
+def unit_axis(axes: Axes, unit: str | None) -> None:
+    """Label a vertical axis with its unit, bytes and large numbers in powers of 1,000.
+
+    Where a source names no unit, the axis has none: a word such as "value" would only take room.
+    """
+    if unit in ("bytes", "bytes/s"):
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: amount(v, unit)))
+        return
+    axes.set_ylabel(label(unit or "", 20))
+    if max(abs(y) for y in axes.get_ylim()) >= 10_000:
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def mark_onset(axes: Axes, onset: Onset | None, *, label: bool = False, drop: float = 0.0) -> None:
+    """Draw the onset as a red line and its interval as a band.
+
+    Parameters
+    ----------
+    drop : float
+        Points that the word stands lower, where the top of the panel holds a name already.
+    """
     if onset is None:
         return
     at = on_axis(onset.at)
@@ -131,7 +164,7 @@ def mark_onset(axes: Axes, onset: Onset | None, *, label: bool = False) -> None:
             f"onset {onset.at:%H:%M}",
             (at, 0.985),
             xycoords=("data", "axes fraction"),
-            xytext=(-6 if late else 6, 0),
+            xytext=(-6 if late else 6, -drop),
             textcoords="offset points",
             color=BAD,
             va="top",

@@ -25,6 +25,7 @@ from triagebook.charts._style import (
     mark_onset,
     rc,
     time_axis,
+    unit_axis,
 )
 from triagebook.charts.timelines import suspects, window_changes
 from triagebook.core.words import number, several
@@ -171,7 +172,7 @@ def _panels(ctx: Context, width: Width, chosen: Sequence[Reading]) -> Drawn | No
     start, end = ctx.bundle.windows.current
     said = []
     with mpl.rc_context(rc()):
-        made, axes = figure(width, 1.4 * len(shown) + 0.7, len(shown), sharex=True)
+        made, axes = figure(width, 1.35 * len(shown) + 0.7, len(shown), sharex=True)
         for panel, reading in zip(axes, shown, strict=True):
             times, values = _now(ctx, reading)
             low, mid, high = _usual(ctx, reading, times)
@@ -191,7 +192,7 @@ def _panels(ctx: Context, width: Width, chosen: Sequence[Reading]) -> Drawn | No
                 path_effects=halo(),
             )
             panel.margins(y=0.18)
-            panel.set_ylabel(label(reading.series.unit or "value", 20))
+            unit_axis(panel, reading.series.unit)
             if panel is axes[0]:
                 _name_lines(panel, at, values, mid)
             moved = reading.shift
@@ -205,7 +206,7 @@ def _panels(ctx: Context, width: Width, chosen: Sequence[Reading]) -> Drawn | No
             )
         time_axis(axes[-1], start, end, width)
         for panel in axes:
-            mark_onset(panel, diagnosis.onset, label=panel is axes[0])
+            mark_onset(panel, diagnosis.onset, label=panel is axes[0], drop=14)
         mark_changes(axes, window_changes(ctx), suspects(ctx), width)
     return Drawn(made, f"Over the current window: {'; '.join(said)}.")
 

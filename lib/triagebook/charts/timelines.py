@@ -26,6 +26,7 @@ from triagebook.charts._style import (
     on_axis,
     rc,
     time_axis,
+    unit_axis,
 )
 from triagebook.core.words import clock, number, several
 
@@ -148,7 +149,7 @@ def symptom(ctx: Context, width: Width) -> Drawn | None:
     diagnosis = _diagnosis(ctx)
     column = _lead_column(ctx)
     if column is None:
-        return series(ctx, width)
+        return series(ctx, width) if _asked(ctx) else _output_alone(ctx, width)
     view = ctx.rows(column)
     output = _output(ctx)
     rows = 2 if output is not None else 1
@@ -236,10 +237,50 @@ def _output(ctx: Context) -> tuple[View, str, str] | None:
     return None
 
 
+def _asked(ctx: Context) -> bool:
+    """Whether the metric that the alert is about was seen."""
+    name = ctx.bundle.alert.metric
+    return bool(name) and any(s.name.startswith(str(name)) for s, _ in ctx.series_movements)
+
+
+def _output_alone(ctx: Context, width: Width) -> Drawn | None:
+    """Draw what the model says, where no input moved and no metric was named: else what moved farthest."""
+    output = _output(ctx)
+    if output is None:
+        return series(ctx, width)
+    view, name, words = output
+    edges = _edges(ctx, 60.0 if len(view.current_times) < 6_000 else 15.0)
+    now, before = (_values(view, name, side) for side in ("current", "reference"))
+    with mpl.rc_context(rc()):
+        made, axes = figure(width, 2.6)
+        _panel(axes[0], view.current_times, now, view.reference_times, before, edges, labels=True)
+        axes[0].set_ylabel(words)
+        time_axis(axes[0], *ctx.bundle.windows.current, width)
+        mark_onset(axes[0], _diagnosis(ctx).onset, label=True)
+        mark_changes(axes, window_changes(ctx), suspects(ctx), width)
+    means = [
+        number(float(np.nanmean(part))) if np.isfinite(part).any() else "none"
+        for part in (now, before)
+    ]
+    return Drawn(
+        made, f"The model's output over the current window: mean {means[0]}, before {means[1]}."
+    )
+
+
+def _is_clock(one: Series) -> bool:
+    """Whether a series tells times of day: when something last ran moves every day, and means nothing."""
+    return (
+        bool(len(one.values))
+        and 9.5e8 < float(np.median(one.values)) < 2.5e9
+        and one.unit in ("s", "")
+    )
+
+
 @CHARTS.register("series")
 def series(ctx: Context, width: Width) -> Drawn | None:
     """Draw the metrics that moved farthest against the same hours before."""
-    moved = sorted(ctx.series_movements, key=lambda item: (-item[1].ratio, item[0].title))
+    moved = [item for item in ctx.series_movements if not _is_clock(item[0])]
+    moved.sort(key=lambda item: (-item[1].ratio, item[0].title))
     asked = ctx.bundle.alert.metric
     if asked:
         moved.sort(key=lambda item: not item[0].name.startswith(asked))
@@ -265,7 +306,7 @@ def series(ctx: Context, width: Width) -> Drawn | None:
                 least=1,
             )
             panel.set_title(label(one.title, 78 if width == "wide" else 44), fontsize=9)
-            panel.set_ylabel(label(one.unit or "value", 20))
+            unit_axis(panel, one.unit)
             means = [number(float(np.mean(part.values))) for part in (new, old)]
             said.append(f"{label(one.title, 80)}: mean {means[0]} now, {means[1]} before")
             mark_onset(panel, _diagnosis(ctx).onset)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from triagebook.cli.output import plain
 from triagebook.core.times import short
-from triagebook.core.words import confidence, several
+from triagebook.core.words import confidence, several, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,11 +58,12 @@ def _heading(diagnosis: Diagnosis) -> RenderableType:
     left.append(f" · {diagnosis.incident_type.value.replace('_', ' ')} · ", style="not bold")
     left.append(level, style=_SEVERITY[level])
     left.append(f" · {_VERDICTS[diagnosis.verdict]}", style="not bold")
-    over = diagnosis.alert.status == "resolved"
+    state = "still going on" if diagnosis.onset is not None else ""
+    state = "alert resolved" if diagnosis.alert.status == "resolved" else state
     grid = Table.grid(expand=True)
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
-    grid.add_row(left, Text("resolved" if over else "still going on", style="dim"))
+    grid.add_row(left, Text(state, style="dim"))
     return grid
 
 
@@ -98,11 +99,16 @@ def _since(diagnosis: Diagnosis) -> Text:
     same_day = onset.low.date() == onset.high.date() == onset.at.date()
     low, high = (short(moment, day=not same_day) for moment in (onset.low, onset.high))
     text = Text(short(onset.at), style="bold")
+    if (low, high) == (short(onset.at, day=not same_day),) * 2:
+        return text
     return text.append(f" (between {low} and {high})", style="not bold")
 
 
 def _impact(impact: Impact) -> Text:
     what = plain(impact.what)
+    if impact.unit == "min":
+        text = Text(span(60 * impact.value), style="bold")
+        return text.append(f" {what.replace('minutes since', 'since')}", style="not bold")
     # "463 predictions predictions served" says nothing more than "463 predictions served".
     named = what.lower().startswith(impact.unit.lower())
     unit = "" if named else impact.unit

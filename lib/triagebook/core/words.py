@@ -27,12 +27,42 @@ def count(value: float) -> str:
     return f"{round(value):,}"
 
 
+def several_of(value: float, thing: str, things: str | None = None) -> str:
+    """Write how many of something: `1 change`, `1,204 changes`."""
+    many = things or f"{thing}s"
+    return f"{count(value)} {thing if round(value) == 1 else many}"
+
+
 def share(value: float) -> str:
     """Write a share in [0, 1] as per cent, with a decimal below ten per cent."""
     percent = 100 * value
     if percent and abs(percent) < 0.1:
         return "under 0.1 %"
     return f"{percent:.1f} %" if abs(percent) < 10 and percent else f"{percent:.0f} %"
+
+
+_DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def amount(value: float, unit: str | None) -> str:
+    """Write a quantity with its unit: bytes as `1.61 GB`, seconds below a minute as they are.
+
+    Parameters
+    ----------
+    unit : str or None
+        As the source names it. Only `bytes` and `bytes/s` are scaled, by powers of 1,000; a `share` is
+        written as per cent.
+    """
+    unit = unit or ""
+    if unit == "share":
+        return share(value)
+    if unit not in ("bytes", "bytes/s"):
+        return f"{number(value)} {unit}".strip()
+    rate = "/s" if unit.endswith("/s") else ""
+    for size, letter in _DECIMAL:
+        if abs(value) >= size:
+            return f"{value / size:.3g} {letter}B{rate}"
+    return f"{number(value)} B{rate}"
 
 
 def clock(when: datetime | None) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from triagebook.core.models import Hypothesis, Verdict
+    from triagebook.core.models import Hypothesis, LedgerEntry, Verdict
 
 SURE = 0.5
 """Confidence from which the first hypothesis is called found."""
@@ -128,7 +128,12 @@ def diagnose(
         hypotheses=hypotheses,
         none_of_these=max(none_of_these, 0.0),
         ledger=bundle.ledger,
-        actions=propose(ctx, first, onset),
+        # What could not be judged is not closed.
+        actions=[
+            one
+            for one in propose(ctx, first, onset)
+            if verdict == "healthy" or one.action != "close"
+        ],
         timings=timings,
         versions=versions(),
     )
@@ -196,6 +201,9 @@ def _verdict(hypotheses: Sequence[Hypothesis], spec: Spec, ctx: Context) -> Verd
         return "cause_found" if first.confidence >= SURE else "inconclusive"
     calm = sum(h.confidence for h in hypotheses if not cause_of(h.cause).fault)
     blind = [kind for kind in spec.needs if ctx.why_missing(kind) is not None]
+    if "tables" in spec.needs:
+        # One table of five says little of the four that could not be had.
+        blind += [e.id for e in ctx.bundle.ledger if _table_lost(e)]
     return "healthy" if calm >= SURE and not blind and ctx.bundle.ledger else "inconclusive"
 
 
@@ -232,18 +240,38 @@ def _onset(ctx: Context, first: Hypothesis | None, answers: dict[str, Answer]) -
 
 def _summary(verdict: Verdict, first: Hypothesis | None, onset: Onset | None, ctx: Context) -> str:
     if verdict == "healthy" and first is not None:
-        return (
-            first.headline
-            if first.cause != "none"
-            else ("Nothing is wrong beyond normal variation: the alert does not hold up.")
+        if first.cause != "none":
+            return first.headline
+        unseen = _parts_unseen(ctx)
+        return "Nothing is wrong beyond normal variation: the alert does not hold up." + (
+            f" Not seen: {several(unseen)}." if unseen else ""
         )
     if verdict == "inconclusive" or first is None:
-        missing = [k for k in ("tables", "metrics", "logs", "changes") if ctx.why_missing(k)]
+        kinds = [k for k in ("tables", "metrics", "logs", "changes") if ctx.why_missing(k)]
+        missing = list(dict.fromkeys([*kinds, *_parts_unseen(ctx)]))
         tail = f" Not seen: {several(missing)}." if missing else ""
         lead = f" The first guess: {first.headline}" if first and first.cause != "none" else ""
         return f"No cause stands out.{lead}{tail}"
-    since = f" Since {clock(onset.at)}." if onset is not None else ""
-    return f"{first.headline}{since} {first.mechanism}".strip()
+    headline = first.headline.rstrip()
+    headline += "" if not headline or headline.endswith((".", "!", "?")) else "."
+    told = onset is None or clock(onset.at) in headline
+    since = "" if told else f" Since {clock(onset.at)}."  # type: ignore[union-attr]
+    return f"{headline}{since} {first.mechanism}".strip()
+
+
+def _table_lost(entry: LedgerEntry) -> bool:
+    return entry.status == "unavailable" and entry.source.partition(":")[0] == "tables"
+
+
+def _parts_unseen(ctx: Context) -> list[str]:
+    """Name what was asked for and not had: a kind, or a table."""
+    return list(
+        dict.fromkeys(
+            (entry.source.partition(":")[2] or entry.source).partition("/")[0]
+            for entry in ctx.bundle.ledger
+            if entry.status == "unavailable"
+        )
+    )
 
 
 _KINDS = {

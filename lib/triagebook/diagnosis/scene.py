@@ -16,7 +16,7 @@ from triagebook.analysis.shift import shift
 from triagebook.analysis.statistic import statistic_of
 from triagebook.analysis.telemetry import Reading
 from triagebook.core.models import IncidentType
-from triagebook.core.words import number
+from triagebook.core.words import amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -444,7 +444,7 @@ def _sum(series: list[Series]) -> Series:
 def said(reading: Reading) -> str:
     """Put a reading's movement into words, with its unit."""
     moved = reading.shift
-    unit = f" {reading.series.unit}" if reading.series.unit else ""
+    unit = reading.series.unit
     if moved is None:
         return f"{reading.title} is as usual"
-    return f"{reading.title}: {number(moved.after)}{unit}, usually {number(moved.before)}{unit}"
+    return f"{reading.title}: {amount(moved.after, unit)}, usually {amount(moved.before, unit)}"

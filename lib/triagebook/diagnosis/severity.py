@@ -44,6 +44,9 @@ def severity(
     """
     because: list[str] = []
     critical = service.criticality == "high"
+    if verdict == "inconclusive" and not fault:
+        why = "no fault was found in what was seen; that is not enough to say that there is none"
+        return Severity(level="SEV4", because=[why])
     if verdict == "healthy" or not fault:
         return Severity(level="SEV4", because=["no fault was found that does harm"])
     level: SeverityLevel = "SEV3"

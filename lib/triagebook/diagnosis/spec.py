@@ -27,6 +27,8 @@ class Section:
         Ids of the checks that answer it, in order.
     chart : str or None
         The chart's name in `triagebook.charts`.
+    second : (str, str) or None
+        Another chart below it, and how to read that one.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Section:
     how: str
     checks: tuple[str, ...] = ()
     chart: str | None = None
+    second: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

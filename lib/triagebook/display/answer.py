@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from triagebook.core.coverage import not_in_yet
 from triagebook.core.times import short
-from triagebook.core.words import confidence, count, span
+from triagebook.core.words import confidence, count, several, span
 from triagebook.diagnosis.catalogue import cause as cause_of
 from triagebook.display.elements import chip, facts, root, soft, text, to_cell
 
@@ -73,12 +73,16 @@ def key_facts(diagnosis: Diagnosis) -> list[tuple[str, str, str]]:
             out.append(("served since", f"{count(impact.value)} predictions", ""))
     if diagnosis.actions:
         out.append(("next", diagnosis.actions[0].title or diagnosis.actions[0].action, ""))
+    elif diagnosis.verdict == "inconclusive":
+        missing = [e.source for e in diagnosis.ledger if e.status == "unavailable"]
+        if missing:
+            out.append(("next", f"Look by hand at what was not seen: {several(missing)}", ""))
     return out
 
 
 def interval(onset: Onset) -> str:
     """Return the onset's interval: `(13:55 to 14:05)`, with days where they differ."""
-    if onset.low == onset.high:
+    if short(onset.low) == short(onset.high):
         return ""
     same_day = onset.low.date() == onset.high.date() == onset.at.date()
     return f"({short(onset.low, day=not same_day)} to {short(onset.high, day=not same_day)})"
@@ -151,8 +155,19 @@ def coverage(ledger: Sequence[LedgerEntry], findings: Sequence[Finding] = ()) ->
     chips += [
         chip(f"{_name(e.source)}: {not_seen(e)}", "miss") for e in ledger if e.status in MISSING
     ]
-    chips += [chip(words, "miss") for words in not_in_yet(findings, ledger)]
+    absent, others = grouped(not_in_yet(findings, ledger))
+    chips += [chip(words, "miss") for words in others]
+    if absent:
+        chips.append(chip(f"no metric for {several(absent, 6)}", "miss"))
     return f'<div class="tb-led">{"".join(chips) or chip("nothing was asked", "miss")}</div>'
+
+
+def grouped(said: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part what was said into subjects of "SUBJECT could not be seen", written small, and the rest."""
+    tail = " could not be seen"
+    absent = [s.removesuffix(tail) for s in said if s.endswith(tail)]
+    small = [s if s[:2].isupper() else s[:1].lower() + s[1:] for s in absent]
+    return small, [s for s in said if not s.endswith(tail)]
 
 
 def not_seen(entry: LedgerEntry) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from triagebook.core.times import iso, short
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from triagebook.core.models import Diagnosis, Finding, Windows
+    from triagebook.core.models import Diagnosis, Finding, Impact, Windows
 
 _LINE = "border-left:3px solid {colour};padding:1px 0 1px 12px;margin:7px 0"
+_SPLIT_SECOND = re.compile(r"\.\d+(?=Z$)")
 _COLOURS = {"bad": "#c2410c", "ok": "#2a7448", "unknown": "#9aa5b1"}
 _WORDS = {"bad": "bad", "ok": "fine", "unknown": "unknown"}
 
@@ -28,11 +30,14 @@ def findings(found: Sequence[Finding]) -> str:
         )
     loud = [f for f in found if f.verdict == "bad"] + [f for f in found if f.verdict == "unknown"]
     fine = [f for f in found if f.verdict == "ok"]
-    lines = [_line(f) for f in loud]
-    if len(fine) > FOLD and loud:
+    lines = [_line(f) for f in loud if f.verdict == "bad"] + _unseen(
+        [f for f in loud if f.verdict == "unknown"]
+    )
+    if len(fine) > FOLD:
         inner = "".join(_line(f) for f in fine)
+        every = "" if loud else "all "
         lines.append(
-            f"<details><summary>{count(len(fine))} answers are fine</summary>{inner}</details>"
+            f"<details><summary>{every}{count(len(fine))} answers are fine</summary>{inner}</details>"
         )
     else:
         lines += [_line(f) for f in fine]
@@ -40,7 +45,31 @@ def findings(found: Sequence[Finding]) -> str:
 
 
 FOLD = 3
-"""More fine answers than this are folded where something else is bad."""
+"""More fine answers than this are folded."""
+
+
+def _unseen(unknown: Sequence[Finding]) -> list[str]:
+    """Return a line each; those that could not be seen for one and the same reason share one, folded."""
+    by_reason: dict[str, list[Finding]] = {}
+    for finding in unknown:
+        subject, colon, why = finding.statement.partition(" could not be seen: ")
+        by_reason.setdefault(why if colon and subject else finding.id, []).append(finding)
+    out = []
+    for why, alike in by_reason.items():
+        if len(alike) < FOLD:
+            out += [_line(f) for f in alike]
+            continue
+        subjects = [f.statement.partition(" could not be seen: ")[0] for f in alike]
+        small = [s if s[:2].isupper() else s[:1].lower() + s[1:] for s in subjects]
+        said = alike[0].model_copy(
+            update={
+                "statement": f"Not seen ({why}): {', '.join(small)}",
+                "id": f"{alike[0].id} to {alike[-1].id}",
+                "evidence": list(dict.fromkeys(e for f in alike for e in f.evidence)),
+            }
+        )
+        out.append(_line(said))
+    return out
 
 
 def _line(finding: Finding) -> str:
@@ -79,16 +108,32 @@ def impact(diagnosis: Diagnosis) -> str:
         )
     rows = [
         (
-            i.what,
-            share(i.value) + i.unit.removeprefix("share")
-            if i.unit.startswith("share")
-            else f"{number(i.value)} {i.unit}",
-            "" if i.low is None or i.high is None else f"{number(i.low)} to {number(i.high)}",
+            i.what.replace("minutes since", "time since") if i.unit == "min" else i.what,
+            valued(i),
+            "" if i.low is None or i.high is None or i.low == i.high else _reach(i),
             i.how,
         )
         for i in diagnosis.impact
     ]
     return root(table(("what", "value", "range", "how"), rows, numeric=(1,)))
+
+
+def valued(i: Impact) -> str:
+    """Write an impact's value with its unit: minutes as a length of time, shares as per cent."""
+    if i.unit.startswith("share"):
+        return share(i.value) + i.unit.removeprefix("share")
+    if i.unit == "min":
+        return span(60 * i.value)
+    word = i.unit
+    if i.value == 1 and word.endswith("s") and word.isalpha():
+        word = word[:-1]
+    return f"{number(i.value)} {word}"
+
+
+def _reach(i: Impact) -> str:
+    if i.unit == "min" and i.low is not None and i.high is not None:
+        return f"{span(60 * i.low)} to {span(60 * i.high)}"
+    return f"{number(i.low or 0.0)} to {number(i.high or 0.0)}"
 
 
 def actions(diagnosis: Diagnosis) -> str:
@@ -164,7 +209,11 @@ def similar(diagnosis: Diagnosis, runs: Path | None) -> str:
                 row = (other["incident_id"], other["title"], " and ".join(alike), other["summary"])
                 rows.append(row)
     if not rows:
-        return root(soft(f"None among {count(looked)} earlier incidents of this service."))
+        if not looked:
+            return root(soft("No earlier incident of this service lies here."))
+        return root(
+            soft(f"No earlier incident of this service is alike; {count(looked)} looked at.")
+        )
     return root(table(("incident", "cause", "the same", "summary"), rows[:5]))
 
 
@@ -210,6 +259,7 @@ def postmortem(diagnosis: Diagnosis, attempt_times: dict[str, str]) -> str:
         )
     timeline.sort()
     timeline += [(when, what) for what, when in attempt_times.items()]
+    timeline = [(_SPLIT_SECOND.sub("", when), what) for when, what in timeline]
     first = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
     suspects = [
         f for f in diagnosis.findings if f.check == "changes.before_onset" and f.verdict == "bad"
@@ -219,8 +269,7 @@ def postmortem(diagnosis: Diagnosis, attempt_times: dict[str, str]) -> str:
         ("Severity", f"{diagnosis.severity.level}: {'; '.join(diagnosis.severity.because)}"),
         (
             "Impact",
-            "; ".join(f"{i.what}: {number(i.value)} {i.unit}" for i in diagnosis.impact)
-            or "not known",
+            "; ".join(_told(i) for i in diagnosis.impact) or "not known",
         ),
         (
             "Root cause",
@@ -234,6 +283,14 @@ def postmortem(diagnosis: Diagnosis, attempt_times: dict[str, str]) -> str:
         + "<h3>Timeline</h3>"
         + table(("UTC", "what"), timeline)
     )
+
+
+def _told(i: Impact) -> str:
+    if i.unit == "min":
+        return f"{valued(i)} {i.what.removeprefix('minutes ')}"
+    if i.what.startswith(i.unit):
+        return f"{number(i.value)} {i.what}"
+    return f"{i.what}: {valued(i)}"
 
 
 def _detection(diagnosis: Diagnosis) -> str:

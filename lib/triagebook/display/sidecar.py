@@ -93,9 +93,22 @@ def drift_report(ctx: Context, output: Path, rows: int, seed: int = 0) -> Sideca
         "and weekdays are called drift too. The full report lies beside this notebook: evidently.html."
     )
     return Sidecar(
-        root(soft(text(note)) + table(("column", "test", "score", "Evidently says"), found, (2,))),
+        root(soft(text(note)) + _table(found)),
         words,
     )
+
+
+def _table(found: list[tuple[str, str, str, str]]) -> str:
+    """Return the columns called drifted as a table, the others folded below it."""
+    heads = ("column", "test", "score", "Evidently says")
+    loud = [r for r in found if r[3] == "drift"]
+    rest = [r for r in found if r[3] != "drift"]
+    out = table(heads, loud, (2,)) if loud else ""
+    if rest:
+        inner = table(heads, rest, (2,))
+        word = "column" if len(rest) == 1 else "columns"
+        out += f"<details><summary>{len(rest)} {word} without drift</summary>{inner}</details>"
+    return out
 
 
 def _nothing(why: str) -> Sidecar:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _PER_S = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 _SAMPLED = 1_000
+_HASHES = 2**64 - 1
+_ROOM = 6.0
+"""So many standard deviations more rows than are wanted are put in order to find them."""
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -157,8 +160,9 @@ class Files(Opened):
         time, where, params = self._window_sql(time_column, window)
         # Only where a time is: `also` must not bring in what the window already holds.
         where = f"({where} OR ({also}))" if also else where
+        latest = self._latest_sql(time_column, time)
         count = self.read(
-            f"SELECT count(*) AS rows, max({time}) AS newest FROM {self.from_sql()} WHERE {where}",
+            f"SELECT count(*) AS rows, {latest} AS newest FROM {self.from_sql()} WHERE {where}",
             params,
         ).to_pylist()[0]
         if not also:
@@ -182,8 +186,18 @@ class Files(Opened):
         newest = count["newest"]
         return Found(table, total, _aware(newest), query, said, self.partial)
 
+    def _stamped(self, name: str) -> bool:
+        return self.columns[name].upper().startswith(("TIMESTAMP", "DATE"))
+
+    def _latest_sql(self, name: str, time: str) -> str:
+        """Return SQL of the latest time. Of stamps only that one is cast: casting all takes longest."""
+        if not self._stamped(name):
+            return f"max({time})"
+        return time.replace(quoted(name), f"max({quoted(name)})")
+
     def _without_time(self, name: str, time: str) -> list[str]:
         # On a Parquet file this reads statistics, not rows.
+        time = quoted(name) if self._stamped(name) else time
         got = self.read(f"SELECT count(*) AS n FROM {self.from_sql()} WHERE {time} IS NULL")
         rows = got.to_pylist()[0]["n"]
         return [f"{rows} rows have no time in {name!r}"] if rows else []
@@ -212,11 +226,20 @@ class Files(Opened):
         source = self.from_sql()
         if self.format != "parquet":
             source = f"(SELECT *, row_number() OVER () AS __row FROM {source})"
-        edge = self.read(
-            f"SELECT max(h) AS edge FROM (SELECT {self._hash(seed)} AS h FROM {source} "
-            f"WHERE {where} ORDER BY h LIMIT {int(limit)})",
-            params,
-        ).to_pylist()[0]["edge"]
+        # Hashes lie evenly: the rows to keep are nearly surely below this one, so that only they have to
+        # be put in order. Where too few are, which is chance of one in millions, all are.
+        ordered = limit + _ROOM * limit**0.5 + 20
+        below = int(min(ordered / total, 1.0) * _HASHES)
+        kept, edge = 0, 0
+        for bound in (below, _HASHES):
+            got = self.read(
+                f"SELECT count(h) AS rows, max(h) AS edge FROM (SELECT {self._hash(seed)} AS h "
+                f"FROM {source} WHERE {where} AND h <= $below ORDER BY h LIMIT {int(limit)})",
+                {**params, "below": bound},
+            ).to_pylist()[0]
+            kept, edge = got["rows"], got["edge"]
+            if kept == limit:
+                break
         return source, int(edge)
 
     def span(self, time_column: str) -> tuple[int, datetime | None, datetime | None]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from triagebook.sources.base import Stop
 
+_MEMORY = "1GB"
+"""What the queries of one pull may hold in memory."""
+
 
 def quoted(name: str) -> str:
     """Write a column's name as SQL takes it, whatever is in it."""
@@ -86,6 +89,9 @@ class Opened:
                 # One each: two databases in one folder overwrite each other's spilled rows.
                 "temp_directory": str(Path(tempfile.gettempdir()) / f"triagebook-{uuid4().hex}"),
                 "threads": 2,
+                # What a query needs beyond that goes to the disk: a table may be larger than memory,
+                # and several pulls run at once.
+                "memory_limit": _MEMORY,
             },
         )
         try:

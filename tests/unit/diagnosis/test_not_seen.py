@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.diagnosis.world import END, START
+from tests.unit.diagnosis.world import END, START, make
 from triagebook.core.models import Alert, LedgerEntry, Service, TableSpec, TaskRun, Windows
 from triagebook.diagnosis.answer import CHECKS
 from triagebook.diagnosis.context import Context
@@ -247,3 +247,15 @@ def test_a_failure_is_named_at_what_it_is_about(error, tmp_path):
         tables={"orders": (TableSpec(time_column="t"), frame, frame)},
     )
     assert answer.locus == LOCI[error]
+
+
+def test_a_table_that_could_not_be_had_keeps_an_alert_from_being_called_unfounded(tmp_path):
+    world = make(61, 700)
+    whole, _ = diagnose(world.bundle(tmp_path / "whole"))
+    assert whole.verdict == "healthy"
+    assert [a.action for a in whole.actions] == ["close"]
+    world.drop = {"served"}
+    found, _ = diagnose(world.bundle(tmp_path / "b"))
+    assert found.verdict == "inconclusive"
+    assert found.actions == []
+    assert "served" in found.summary.partition("Not seen: ")[2]

@@ -59,8 +59,45 @@ def test_more_than_three_fine_answers_are_folded_beside_a_bad_one(fine: int, fol
     assert _text(html).count("it moved") == fine + 1
 
 
-def test_fine_answers_alone_are_never_folded():
-    assert "<details>" not in sections.findings([finding(f"F{n:02d}", "ok") for n in range(9)])
+@pytest.mark.parametrize(("fine", "folded"), [(3, False), (4, True)])
+def test_fine_answers_alone_are_folded_under_a_line_that_says_all(fine: int, folded: bool):
+    html = sections.findings([finding(f"F{n:02d}", "ok") for n in range(fine)])
+    assert (f"all {fine} answers are fine" in _text(html)) is folded
+
+
+def test_what_was_not_seen_for_one_reason_shares_a_line():
+    why = "could not be seen: no metric of that kind"
+    found = [
+        finding("F01", "unknown", f"The use of CPU {why}"),
+        finding("F02", "unknown", f"GPUs {why}"),
+        finding("F03", "unknown", f"Open files {why}"),
+        finding("F04", "unknown", "Labels are not in: none so far"),
+    ]
+    html = sections.findings(found)
+    assert html.count("tb-finding unknown") == 2
+    said = _text(html)
+    assert "Not seen (no metric of that kind): the use of CPU, GPUs, open files F01 to F03" in said
+    # Two are short enough as they are.
+    assert sections.findings(found[:2]).count("tb-finding unknown") == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (2605, "min", "43 h 25 min"),
+        (1, "runs", "1 run"),
+        (40, "runs", "40 runs"),
+        (0.12, "share of rows", "12 % of rows"),
+    ],
+)
+def test_an_impact_is_written_as_people_say_it(value: float, unit: str, said: str):
+    one = Impact(what="x", value=value, unit=unit, low=None, high=None, how="counted")
+    assert sections.valued(one) == said
+
+
+def test_a_range_of_one_value_is_none():
+    one = Impact(what="runs", value=3, unit="runs", low=3, high=3, how="counted")
+    assert "3 to 3" not in sections.impact(diagnosis(impact=[one]))
 
 
 def test_impact_has_value_unit_range_and_how():
@@ -138,7 +175,7 @@ def test_similar_incidents_are_those_of_the_same_service(tmp_path: Path):
         ("data.unit_change", "column:shop", "cause and locus"),
         ("data.unit_change", "column:x", "cause"),
         ("drift.mix", "column:shop", "locus"),
-        ("drift.mix", "column:x", "None among 1 earlier incidents"),
+        ("drift.mix", "column:x", "No earlier incident of this service is alike; 1 looked at"),
     ],
 )
 def test_similar_says_what_is_the_same(tmp_path: Path, cause: str, locus: str, said: str):
@@ -169,19 +206,23 @@ def test_similar_shows_the_last_five(tmp_path: Path):
 def test_what_is_no_diagnosis_is_no_incident(tmp_path: Path, content: str):
     (tmp_path / "I-1").mkdir()
     (tmp_path / "I-1" / "diagnosis.json").write_text(content, encoding="utf-8")
-    assert "None among 0" in _text(sections.similar(_mine(), tmp_path))
+    assert "No earlier incident of this service lies here" in _text(
+        sections.similar(_mine(), tmp_path)
+    )
 
 
 def test_similar_without_runs_or_hypotheses(tmp_path: Path):
     _other(tmp_path, "I-1")
-    assert "None among 0" in _text(sections.similar(_mine(), None))
+    assert "No earlier incident of this service lies here" in _text(sections.similar(_mine(), None))
     empty = diagnosis("shop", hypotheses=[], none_of_these=1.0)
-    assert "None among 0" in _text(sections.similar(empty, tmp_path))
+    assert "No earlier incident of this service lies here" in _text(
+        sections.similar(empty, tmp_path)
+    )
 
 
 def test_an_earlier_incident_without_hypotheses_is_looked_at_and_left(tmp_path: Path):
     _other(tmp_path, "I-1", hypotheses=[], none_of_these=1.0)
-    assert "None among 1" in _text(sections.similar(_mine(), tmp_path))
+    assert "is alike; 1 looked at" in _text(sections.similar(_mine(), tmp_path))
 
 
 def test_a_postmortem_has_its_facts_in_the_order_of_time():

@@ -170,6 +170,22 @@ def test_a_sample_is_the_same_each_time_fair_and_another_with_another_seed(tmp_p
     assert abs(mean - 9999.5) < 5 * 123
 
 
+@pytest.mark.parametrize("room", [6.0, -1.0, -14.0])
+def test_a_sample_is_the_same_however_many_rows_are_put_in_order_to_find_it(
+    tmp_path, monkeypatch, room
+):
+    # Room for too few rows is made up for by ordering all of them.
+    parquet(
+        tmp_path / "t.parquet",
+        [T0 + timedelta(seconds=i % 3600) for i in range(5_000)],
+        x=list(range(5_000)),
+    )
+    usual = pull(tmp_path, row_limit=200).rows
+    monkeypatch.setattr("triagebook.sources.duck._ROOM", room)
+    assert pull(tmp_path, row_limit=200).rows.equals(usual)
+    assert usual.num_rows == 200
+
+
 def test_a_missing_time_column_names_the_nearest_and_what_is_there(tmp_path):
     pq.write_table(pa.table({"tss": [T0], "x": [1]}), tmp_path / "t.parquet")
     with pytest.raises(SourceDataError, match=r"no column 'ts'.*columns: tss, x\n.*mean 'tss'"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from triagebook.core.words import clock, count, share, span
+from triagebook.core.words import clock, several_of, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.context import moment
 from triagebook.diagnosis.first_failure import failure
@@ -90,7 +90,8 @@ def before_onset(ctx: Context) -> Iterable[Answer]:
         yield Answer(
             locus=service,
             verdict="ok",
-            statement=f"{count(len(recent))} changes in the window; no onset to hold them against",
+            statement=f"{several_of(len(recent), 'change')} in the window; no start in the data or in "
+            "a task to hold them against",
             evidence=ctx.cite("changes"),
         )
         return

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.logs import serving_trouble_of
-from triagebook.core.words import count, number
+from triagebook.core.words import amount, count, number
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.latency import bad, calm, unseen
 from triagebook.diagnosis.checks.resources import climb_of, limit_of, load_factor, to_limit
@@ -277,19 +277,24 @@ def disk(ctx: Context) -> Iterable[Answer]:
     host = scene.host_of(reading)
     locus = f"host:{host}"
     writers = scene.rose("disk_writes", factor=1.5)
-    when = f"full in {hours:.1f} h" if hours < 1e3 else "its size is not known"
+    rate = amount(found.per_hour, reading.series.unit)
+    words = (
+        f"{reading.title} moves by {rate} an hour; full in {hours:.1f} h"
+        if hours < 1e3
+        else f"{said(reading)}; the size of what fills is not known"
+    )
     yield bad(
         ctx,
         reading,
-        f"{reading.title} moves by {number(found.per_hour)} {reading.series.unit} an hour; {when}"
-        + (f"; {said(writers[0])}" if writers else ""),
+        words + (f"; {said(writers[0])}" if writers else ""),
         locus,
         (
             Signal(
                 "resources.disk_filling",
                 locus,
                 (2.8 if hours <= 72 else 1.5) + scene.fits(reading),
-                headline=f"The disk of {host} is filling: {when}.",
+                headline=f"The disk of {host} is filling"
+                + (f": full in {hours:.1f} h." if hours < 1e3 else "."),
                 mechanism="Free space falls on a line that meets zero; writes then fail.",
             ),
             Signal("none", "*", -2.0),

@@ -169,7 +169,10 @@ def limits(ctx: Context) -> Iterable[Answer]:
         yield unseen(ctx, "Limits")
         return
     if not lowered and not told:
-        yield calm(ctx, "No limit was lowered", (Signal("resources.limit_lowered", "*", -3.0),))
+        where = "" if seen else ", as far as the change log says: no metric of limits was seen"
+        yield calm(
+            ctx, f"No limit was lowered{where}", (Signal("resources.limit_lowered", "*", -3.0),)
+        )
         return
     key = setting_of(told[0].what) if told else _key_near(ctx, lowered[0])
     locus = f"config:{key}"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.growth import Climb, climb
-from triagebook.core.words import count, number, share
+from triagebook.core.words import amount, count, several_of, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.latency import bad, calm, unseen
 from triagebook.diagnosis.context import moment
@@ -53,7 +53,7 @@ def to_limit(ctx: Context, reading: Reading, found: Climb, limits: tuple[str, ..
         return ""
     at, low, high = hours
     late = f"{high:.1f}" if np.isfinite(high) else "never"
-    return f"; meets its limit of {number(limit)} in {at:.1f} h ({low:.1f} to {late})"
+    return f"; meets its limit of {amount(limit, reading.series.unit)} in {at:.1f} h ({low:.1f} to {late})"
 
 
 def limit_of(ctx: Context, reading: Reading, measures: tuple[str, ...]) -> float | None:
@@ -143,9 +143,9 @@ def memory(ctx: Context) -> Iterable[Answer]:
         yield bad(
             ctx,
             reading,
-            f"{reading.title} climbs by {number(found.per_hour)} {reading.series.unit} an hour since "
+            f"{reading.title} climbs by {amount(found.per_hour, reading.series.unit)} an hour since "
             f"{moment(found.since):%d %b %H:%M} UTC"
-            + (f", {count(found.resets)} resets" if found.resets else "")
+            + (f", {several_of(found.resets, 'reset')}" if found.resets else "")
             + to_limit(ctx, reading, found, ("memory_limit",)),
             locus,
             (
