@@ -43,6 +43,8 @@ _MIN_SURE_EFFECT = 0.03
 _PLAIN = 1.25
 _RARE_ROWS = 10
 """Labels with fewer rows in both windows together are taken as one."""
+_LEAST_NULLS = 2.5
+"""Fewer rows that lost or gained a value than three are chance, however small the table."""
 _BEYOND = 1.25
 """So many times its natural movement, and a column moved beyond it."""
 
@@ -116,6 +118,8 @@ class Movement:
     @property
     def null_ratio(self) -> float:
         """The null share's movement over what is natural or chance for it."""
+        if abs(self.null_gap) * self.rows_current < _LEAST_NULLS:
+            return 0.0
         share = (self.null_current + self.null_reference) / 2
         rows = 1 / max(self.rows_current, 1) + 1 / max(self.rows_reference, 1)
         chance = 3.3 * float(np.sqrt(share * (1 - share) * rows))

@@ -292,12 +292,13 @@ def disk(ctx: Context) -> Iterable[Answer]:
             Signal(
                 "resources.disk_filling",
                 locus,
-                (2.8 if hours <= 72 else 1.5) + scene.fits(reading),
+                (2.8 if hours <= 72 else 1.2) + scene.fits(reading),
                 headline=f"The disk of {host} is filling"
                 + (f": full in {hours:.1f} h." if hours < 1e3 else "."),
                 mechanism="Free space falls on a line that meets zero; writes then fail.",
             ),
-            Signal("none", "*", -2.0),
+            # A week away is a ticket, not what somebody was woken for.
+            Signal("none", "*", -2.0 if hours <= 72 else -0.8),
         ),
     )
 
