@@ -225,6 +225,9 @@ def test_where_no_cause_stands_out_the_next_step_is_to_look(ledger: list, said: 
 
 
 def test_what_is_unknown_for_one_reason_shares_a_chip():
-    found = [finding(f"F{n}", "unknown", f"Subject {n} is unknown: why") for n in range(5)]
-    html = coverage([entry(one, "tables:orders", "ok") for one in found[0].evidence], found)
+    found = [
+        finding(f"F{n}", "unknown", f"Subject {n} is unknown: why", evidence=["L01"])
+        for n in range(5)
+    ]
+    html = coverage([entry("L01", "tables:orders", "ok")], found)
     assert "not known: subject 0, subject 1, subject 2 and 2 more" in _text(html)
