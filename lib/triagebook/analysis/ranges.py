@@ -103,7 +103,12 @@ def _decimals(cells: Cells, old: np.ndarray, new: np.ndarray) -> list[Breach]:
         long: np.ndarray = np.isfinite(values) & (off > 1e-9 * np.maximum(np.abs(values), 1))
         return long
 
-    return judge(cells, f"of more than {digits} decimals", longer(old), longer(new))
+    return judge(
+        cells,
+        f"of more than {digits} decimal{'s' if digits != 1 else ''}",
+        longer(old),
+        longer(new),
+    )
 
 
 def written_numbers(cells: Cells) -> list[Breach]:

@@ -288,7 +288,9 @@ def series(ctx: Context, width: Width) -> Drawn | None:
     if not chosen:
         return None
     start = pd.Timestamp(ctx.bundle.windows.current[0]).value
-    edges = _edges(ctx, 30.0)
+    # Bins at least as long as what is sampled most seldom: else every other one is empty.
+    gaps = [float(np.median(np.diff(one.times))) / 60e9 for one in chosen if len(one.times) > 1]
+    edges = _edges(ctx, max(30.0, *np.ceil(gaps), 0.0))
     said = []
     with mpl.rc_context(rc()):
         made, axes = figure(width, 1.75 * len(chosen) + 0.5, len(chosen), sharex=True)

@@ -20,6 +20,7 @@ VERDICTS = {
     "inconclusive": "no cause stands out",
     "healthy": "no fault found",
 }
+LOST = ("unavailable",)
 MISSING = ("unavailable", "not_configured", "truncated", "stale")
 
 
@@ -74,9 +75,13 @@ def key_facts(diagnosis: Diagnosis) -> list[tuple[str, str, str]]:
     if diagnosis.actions:
         out.append(("next", diagnosis.actions[0].title or diagnosis.actions[0].action, ""))
     elif diagnosis.verdict == "inconclusive":
-        missing = [e.source for e in diagnosis.ledger if e.status == "unavailable"]
+        names = [_name(e.source).partition("/")[0] for e in diagnosis.ledger if e.status in LOST]
+        missing = list(dict.fromkeys(names))
+        guess = next((h for h in diagnosis.hypotheses if cause_of(h.cause).fault), None)
         if missing:
             out.append(("next", f"Look by hand at what was not seen: {several(missing)}", ""))
+        elif guess is not None:
+            out.append(("next", f"Look by hand at the first guess: {guess.title}", ""))
     return out
 
 
@@ -155,16 +160,18 @@ def coverage(ledger: Sequence[LedgerEntry], findings: Sequence[Finding] = ()) ->
     chips += [
         chip(f"{_name(e.source)}: {not_seen(e)}", "miss") for e in ledger if e.status in MISSING
     ]
-    absent, others = grouped(not_in_yet(findings, ledger))
+    absent, others = grouped(not_in_yet(findings, ledger), " could not be seen")
+    unknown, others = grouped(others, " is unknown")
     chips += [chip(words, "miss") for words in others]
+    if unknown:
+        chips.append(chip(f"not known: {several(unknown, 3)}", "miss"))
     if absent:
         chips.append(chip(f"no metric for {several(absent, 6)}", "miss"))
     return f'<div class="tb-led">{"".join(chips) or chip("nothing was asked", "miss")}</div>'
 
 
-def grouped(said: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part what was said into subjects of "SUBJECT could not be seen", written small, and the rest."""
-    tail = " could not be seen"
+def grouped(said: Sequence[str], tail: str) -> tuple[list[str], list[str]]:
+    """Part what was said into the subjects of what ends in `tail`, written small, and the rest."""
     absent = [s.removesuffix(tail) for s in said if s.endswith(tail)]
     small = [s if s[:2].isupper() else s[:1].lower() + s[1:] for s in absent]
     return small, [s for s in said if not s.endswith(tail)]

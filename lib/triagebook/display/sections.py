@@ -260,7 +260,6 @@ def postmortem(diagnosis: Diagnosis, attempt_times: dict[str, str]) -> str:
     timeline.sort()
     timeline += [(when, what) for what, when in attempt_times.items()]
     timeline = [(_SPLIT_SECOND.sub("", when), what) for when, what in timeline]
-    first = diagnosis.hypotheses[0] if diagnosis.hypotheses else None
     suspects = [
         f for f in diagnosis.findings if f.check == "changes.before_onset" and f.verdict == "bad"
     ]
@@ -273,7 +272,7 @@ def postmortem(diagnosis: Diagnosis, attempt_times: dict[str, str]) -> str:
         ),
         (
             "Root cause",
-            f"{first.title} (confidence {first.confidence:.2f})" if first else "not known",
+            _root_cause(diagnosis),
         ),
         ("Trigger", suspects[0].statement if suspects else "not known"),
         ("Detection", _detection(diagnosis)),
@@ -283,6 +282,14 @@ def postmortem(diagnosis: Diagnosis, attempt_times: dict[str, str]) -> str:
         + "<h3>Timeline</h3>"
         + table(("UTC", "what"), timeline)
     )
+
+
+def _root_cause(diagnosis: Diagnosis) -> str:
+    if not diagnosis.hypotheses:
+        return "not known"
+    first = diagnosis.hypotheses[0]
+    said = f"{first.title} (confidence {first.confidence:.2f})"
+    return f"not found; the first guess: {said}" if diagnosis.verdict == "inconclusive" else said
 
 
 def _told(i: Impact) -> str:

@@ -204,3 +204,30 @@ def test_severity_gives_every_reason():
 def test_an_onset_across_days_is_told_whole_in_the_facts():
     found = diagnosis(onset=onset(60, 60, at=NOON - timedelta(hours=11, minutes=30)))
     assert key_facts(found)[0][2] == "(19 May 2024 23:30 UTC to 20 May 2024 01:30 UTC)"
+
+
+@pytest.mark.parametrize(
+    ("ledger", "said"),
+    [
+        (
+            [
+                entry("L01", "tables:orders/reference", "unavailable"),
+                entry("L02", "tables:orders/current", "unavailable"),
+            ],
+            "Look by hand at what was not seen: orders",
+        ),
+        ([], "Look by hand at the first guess"),
+    ],
+)
+def test_where_no_cause_stands_out_the_next_step_is_to_look(ledger: list, said: str):
+    facts = key_facts(diagnosis(verdict="inconclusive", actions=[], ledger=ledger))
+    assert [value.startswith(said) for label, value, _ in facts if label == "next"] == [True]
+
+
+def test_what_is_unknown_for_one_reason_shares_a_chip():
+    found = [
+        finding(f"F{n}", "unknown", f"Subject {n} is unknown: why", evidence=["L01"])
+        for n in range(5)
+    ]
+    html = coverage([entry("L01", "tables:orders", "ok")], found)
+    assert "not known: subject 0, subject 1, subject 2 and 2 more" in _text(html)
