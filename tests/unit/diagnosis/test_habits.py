@@ -272,6 +272,14 @@ def test_a_value_is_announced_by_its_whole_name(what, to, told, tmp_path):
     assert found == (what if told else None)
 
 
+@pytest.mark.parametrize("value", ["Far East", "eu.west-1", "C++"])
+def test_a_value_of_several_words_or_signs_is_announced_as_well(value, tmp_path):
+    told = Change(ts=SINCE, kind="data", what=f"opening of {value}, in March")
+    other = Change(ts=SINCE, kind="data", what=f"opening of {value}x")
+    assert told_of(tmp_path / "1", told, (value,)) == told.what
+    assert told_of(tmp_path / "2", other, (value,)) is None
+
+
 def test_all_new_values_have_to_be_announced(tmp_path):
     one = Change(ts=SINCE, kind="data", what="launch of dune")
     both = Change(ts=SINCE, kind="data", what="launch of dune and elm")
