@@ -138,6 +138,14 @@ def test_one_row_in_a_hundred_is_needed(others, told):
     assert (converted(old, now) is not None) == told
 
 
+@pytest.mark.parametrize(("others", "told"), [(1_970, True), (2_040, False)])
+def test_one_row_in_a_hundred_is_needed_of_known_values_too(others, told):
+    rng = np.random.default_rng(6)
+    old = listed(rng, 3_000)
+    now = np.r_[listed(rng, others), MILES[0] * KNOWN[:20]]
+    assert (converted(old, now) is not None) == told
+
+
 @pytest.mark.parametrize(("old_rows", "told"), [(99, False), (100, True), (101, True)])
 def test_a_hundred_rows_of_the_past_are_needed(old_rows, told):
     rng = np.random.default_rng(7)

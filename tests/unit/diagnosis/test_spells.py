@@ -6,6 +6,9 @@ import pytest
 
 from tests.unit.diagnosis.test_habits import FIRST, asked, said
 from tests.unit.diagnosis.world import END, START
+from triagebook.analysis.quality import default_fill
+from triagebook.diagnosis.checks.data import _a_common_value
+from triagebook.diagnosis.checks.inputs import _first, matched_reference
 
 SINCE = END - pd.Timedelta("12h")
 TIMES = pd.Series(pd.date_range(FIRST, END, freq="10min", inclusive="left"))
@@ -44,6 +47,15 @@ def test_a_sensor_that_is_silent_for_hours_now_and_then_is_not_broken(tmp_path):
     assert bad(tmp_path, silent(0.5, [9, 17]), "data.missing_values") == []
 
 
+@pytest.mark.parametrize(("now", "before"), [(0.5, 9.5), (0.9, 9), (0.9, 9.3)])
+def test_one_silence_of_the_past_is_enough_at_whatever_hours(now, before, tmp_path):
+    # The null share of the same hours of other days alone would call it new.
+    ctx = asked(tmp_path, {"orders": silent(now, [before])})
+    (column,) = [c for c in ctx.columns if c.name == "x"]
+    assert column.movement.null_ratio > 1.25
+    assert [a for a in said(ctx, "data.missing_values") if a.verdict == "bad"] == []
+
+
 def repeated(now, before, value=0.0):
     """Let the column stand at one value: in a share of the rows of now, and in earlier hours."""
     frame = readings()
@@ -62,6 +74,15 @@ def test_one_value_that_fills_a_column_is_named(tmp_path):
 
 def test_a_reading_that_stood_for_hours_before_may_stand_again(tmp_path):
     assert bad(tmp_path, repeated(0.6, [9, 17], 21.5), "data.default_fill") == []
+
+
+@pytest.mark.parametrize(("before", "common"), [([], False), ([9], True), ([9.5], True)])
+def test_a_value_is_common_where_stretches_had_one_as_often(before, common, tmp_path):
+    ctx = asked(tmp_path, {"orders": repeated(0.6, before, 21.5)})
+    (column,) = [c for c in ctx.columns if c.name == "x"]
+    fill = default_fill(matched_reference(ctx, column)["x"], ctx.after(column)["x"])
+    assert float(fill.value) == 21.5
+    assert _a_common_value(ctx, column, fill) == common
 
 
 def test_a_value_that_stands_for_nothing_is_named_whatever_stood_before(tmp_path):
@@ -88,14 +109,15 @@ def test_digits_as_ever_are_no_conversion(tmp_path):
     assert bad(tmp_path, readings(digits=2), "data.unit_change") == []
 
 
-def test_the_first_of_converted_rows_is_told_without_a_stray_long_before(tmp_path):
-    frame = readings(digits=2)
-    late = np.flatnonzero(NOW)
-    stray = np.flatnonzero((TIMES >= START).to_numpy())[0]
-    # One in two hundred lies a day and a half before the others.
-    repeats = pd.concat([frame, frame.iloc[late].sample(300, replace=True, random_state=0)])
-    frame = repeats.sort_values("t", kind="stable").reset_index(drop=True)
-    hit = (frame["t"] >= SINCE).to_numpy() | (frame.index == stray)
-    frame.loc[hit, "x"] = np.round(frame.loc[hit, "x"] / 3.785411784, 6)
-    (answer,) = bad(tmp_path, frame, "data.unit_change")
-    assert abs(answer.since - SINCE) <= pd.Timedelta("20min")
+@pytest.mark.parametrize(("count", "first"), [(99, 0), (100, 1), (250, 2)])
+def test_the_first_of_converted_rows_is_told_without_strays_long_before(count, first, tmp_path):
+    # One stray in a hundred is passed over.
+    ctx = asked(tmp_path, {"orders": readings()})
+    (column,) = [c for c in ctx.columns if c.name == "x"]
+    rows = np.zeros(len(ctx.rows(column).current), dtype=bool)
+    strays = [0, 5]
+    rows[strays] = True
+    rows[20 : 20 + count - 2] = True
+    place = np.flatnonzero(rows)
+    expected = START + pd.Timedelta(minutes=10 * int(place[first]))
+    assert _first(ctx, column, rows) == expected
