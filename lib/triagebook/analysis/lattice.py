@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triagebook.analysis.units import CONVERSIONS
+from triagebook.analysis.units import CONVERSIONS, ks
 
 _LEAST_ROWS = 20
 _LEAST_SHARE = 0.01
@@ -63,25 +63,27 @@ def converted(reference: np.ndarray, current: np.ndarray) -> Converted | None:
     -------
     Converted or None
         None where the reference keeps to no grid, fewer than 20 rows or one in a hundred left it, or
-        no known conversion, and none but one, explains it.
+        no known conversion explains it. Where several do, the one counts whose rows lie most as the
+        reference's do; None where chance could do as well as that one.
     """
     old = reference[np.isfinite(reference)][-_MOST:]
     there = np.isfinite(current)
     if len(old) < 100 or there.sum() < _LEAST_ROWS:
         return None
-    known, digits = np.unique(old), _digits(old)
+    digits = _digits(old)
     half = len(old) // 2
     novel = float((~np.isin(old[half:], np.unique(old[:half]))).mean())
-    found = _tried(current, known, digits, 0.005) if digits is not None else None
+    found = _tried(current, old, digits, 0.005) if digits is not None else None
     if found is None and novel <= _MOST_NOVEL:
-        found = _tried(current, known, None, novel)
+        found = _tried(current, old, None, novel)
     return found
 
 
 def _tried(
-    current: np.ndarray, known: np.ndarray, digits: int | None, usual: float
+    current: np.ndarray, old: np.ndarray, digits: int | None, usual: float
 ) -> Converted | None:
     """Try all conversions on rows that are not among the known values, or of more digits than these."""
+    known = np.unique(old)
     there = np.isfinite(current)
     off = np.zeros(len(current), dtype=bool)
     now = current[there]
@@ -92,7 +94,7 @@ def _tried(
     finest = _digits(values)
     # What rounding after the conversion leaves open.
     unsure = 0.505 * 10.0**-finest if finest is not None else 1e-9 * np.abs(values)
-    best: Converted | None = None
+    found: list[tuple[Converted, float]] = []
     for factor, offset, name in CONVERSIONS:
         undone = (values - offset) / factor
         room = unsure / abs(factor) + _FACTOR * np.abs(undone)
@@ -101,15 +103,19 @@ def _tried(
         if back < _BACK * (1 - usual):
             continue
         luck = _luck(undone[hit], room[hit], known, digits)
-        if luck <= _LUCK and (best is None or luck < best.luck / 10):
-            best = Converted(factor, offset, name, off, back, luck)
-    return best
+        one = Converted(factor, offset, name, off, back, luck)
+        found.append((one, ks(old, undone[hit])))
+    # Twice a whole number is whole as well: where several fit, where the rows then lie decides.
+    best = min(found, key=lambda pair: pair[1])[0] if found else None
+    return best if best is not None and best.luck <= _LUCK else None
 
 
 def _luck(values: np.ndarray, room: np.ndarray, known: np.ndarray, digits: int | None) -> float:
     """Chance that some conversion would bring back so many different values, [0, 1]."""
-    values, first = np.unique(values, return_index=True)
-    room = room[first]
+    # Values that fall on one point of the grid are one witness, however many they are.
+    point = np.round(values, digits) if digits is not None else _nearest(values, known)
+    _, first = np.unique(point, return_index=True)
+    values, room = values[first], room[first]
     span = float(np.ptp(known))
     dense = (
         2 * room.mean() * (10.0**digits if digits is not None else len(known) / max(span, 1e-12))
@@ -144,8 +150,11 @@ def _near(
     """Whether values lie on the grid, within the room that rounding leaves."""
     if digits is not None:
         return np.asarray(np.abs(values - np.round(values, digits)) <= room)
-    at = np.clip(np.searchsorted(known, values), 1, max(len(known) - 1, 1))
-    gap = np.minimum(
-        np.abs(values - known[at - 1]), np.abs(values - known[np.minimum(at, len(known) - 1)])
-    )
-    return np.asarray(gap <= room)
+    return np.asarray(np.abs(values - known[_nearest(values, known)]) <= room)
+
+
+def _nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the place of the known value nearest to each, shape (n,); `known` ascends."""
+    right = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    left = np.maximum(right - 1, 0)
+    return np.where(np.abs(values - known[left]) <= np.abs(values - known[right]), left, right)

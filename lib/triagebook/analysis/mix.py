@@ -58,7 +58,7 @@ def lost_rows(
     Parameters
     ----------
     reference, current : Series, shape (n,), (m,)
-        A category, in time order.
+        A category, in time order. Rows without a value came as well: they count among the others.
     reference_times, current_times : int64 arrays, nanoseconds
 
     Returns
@@ -72,12 +72,13 @@ def lost_rows(
     blocks = past_windows(reference_times, int(current_times[0]), int(current_times[-1]) + 1)
     if len(blocks) < 4:
         return None
-    old = reference.astype(str).to_numpy()
-    now = current.dropna().astype(str).value_counts()
+    old = _words(reference).to_numpy()
+    now = _words(current).value_counts()
     past = [pd.Series(old[block]).value_counts() for block in blocks]
     every = pd.concat(past, axis=1).fillna(0.0)
     usual = every.median(axis=1)
     gone = (usual - now.reindex(usual.index).fillna(0.0)).sort_values(ascending=False)
+    gone = gone.drop(_NO_VALUE, errors="ignore")
     if gone.empty:
         return None
     value = str(gone.index[0])
@@ -90,6 +91,15 @@ def lost_rows(
     if others <= 0 or not 0.75 <= rest / others <= 1.33:
         return None
     return value, came, due
+
+
+_NO_VALUE = "\x1fnone"
+
+
+def _words(values: pd.Series) -> pd.Series:
+    """Return values as text, and a text that no value has for none."""
+    words: pd.Series = values.astype("object").where(values.notna(), _NO_VALUE).astype(str)
+    return words
 
 
 def mix_change(

@@ -95,9 +95,9 @@ class Movement:
     jump: float = 0.0
     null_natural: float = 0.0
     surprise: Surprise | None = None
+    """How far beyond chance, where the rows of both windows could be exchanged; None where not."""
     timed: bool = False
     """Whether blocks are earlier days, rather than stretches of rows in whatever order they stand."""
-    """How far beyond chance, where the rows of both windows could be exchanged; None where not."""
 
     @property
     def distance_moved(self) -> bool:

@@ -169,10 +169,15 @@ def announced(ctx: Context, column: Column) -> str | None:
         if not start - (end - start) <= change.ts <= end:
             continue
         text = " ".join(str(part) for part in (change.what, change.to) if part)
-        words = {w.lower() for w in re.findall(r"[\w\-]+", text)}
-        if new and all(value.lower() in words for value in new):
+        if new and all(_says(text, value) for value in new):
             return str(change.what)
     return None
+
+
+def _says(text: str, value: str) -> bool:
+    """Whether a text has a value as a word, or words, of its own."""
+    whole = rf"(?<![\w\-]){re.escape(value)}(?![\w\-])"
+    return bool(value) and re.search(whole, text, re.IGNORECASE) is not None
 
 
 def _calm(ctx: Context) -> float:
