@@ -177,7 +177,8 @@ def announced(ctx: Context, column: Column) -> str | None:
 def _says(text: str, value: str) -> bool:
     """Whether a text has a value as a word, or words, of its own."""
     whole = rf"(?<![\w\-]){re.escape(value)}(?![\w\-])"
-    return bool(value) and re.search(whole, text, re.IGNORECASE) is not None
+    # Any text has the article "a": one letter names nothing.
+    return len(value) > 1 and re.search(whole, text, re.IGNORECASE) is not None
 
 
 def _calm(ctx: Context) -> float:

@@ -343,7 +343,7 @@ def _short(ctx: Context, view: View) -> Answer | None:
 _SURE_NATS = 6.0
 """Fewer rows than on the quiet days by less than this are chance: many stretches were looked at."""
 _FREE = re.compile(
-    r"holiday|vacation|day off|public[ _-]?rest|closed for|\bclosure\b", re.IGNORECASE
+    r"(?<![\w-])(holidays?|vacation|day off|rest day|closed for|closure)(?![\w-])", re.IGNORECASE
 )
 
 
