@@ -295,10 +295,14 @@ def _memory(has: frozenset[str], kind: str) -> str:
     return "memory_share" if "share" in has else "memory_used"
 
 
+_OF_DATA = frozenset({"range", "null", "nulls", "distance", "drift", "psi", "distinct", "check"})
+"""Words of a table's quality: "fs" in such a name is a feature store."""
+
+
 def _disk(has: frozenset[str], kind: str) -> str:
     if "io" in has and has & {"written", "write", "writes"}:
         return "disk_writes"
-    if not has & {"disk", "inodes", "inode"}:
+    if not has & {"disk", "inodes", "inode"} or has & _OF_DATA:
         return ""
     if has & {"inodes", "inode"}:
         return "inodes_free" if has & {"free", "available"} else "inodes_used"

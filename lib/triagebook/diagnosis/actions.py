@@ -11,6 +11,7 @@ import pandas as pd
 
 from triagebook.core.models import Action
 from triagebook.core.words import clock, count
+from triagebook.diagnosis.checks.versions import new_models
 
 if TYPE_CHECKING:
     from triagebook.core.models import Hypothesis, Onset
@@ -81,8 +82,16 @@ def propose(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> list
             )
         )
     if not out:
-        out += [_plain(move, first) for move in first.actions[:2]]
+        moves = [move for move in first.actions[:2] if _possible(ctx, first, move)]
+        out += [_plain(move, first) for move in moves or ["call_owner"]]
     return out
+
+
+def _possible(ctx: Context, first: Hypothesis, move: str) -> bool:
+    """Whether a slice that fails has something to go back to: another model version, a change upstream."""
+    if first.cause != "model.segment_regression" or ctx.bundle.changes is None:
+        return True
+    return bool(new_models(ctx)) if move == "roll_back_model" else False
 
 
 _PLAIN = {

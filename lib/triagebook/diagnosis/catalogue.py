@@ -163,7 +163,7 @@ _ALL = (
         "segment",
         "The model fails in {name}",
         "one slice carries the loss: there the scores no longer follow the inputs; labels given features unchanged",
-        ("roll_back_model", "retrain"),
+        ("roll_back", "roll_back_model"),
     ),
     Cause(
         "model.label_fault",

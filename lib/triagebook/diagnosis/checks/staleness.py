@@ -52,10 +52,13 @@ def training(ctx: Context) -> Training | None:
         swaps += [int(t) for t in kinds.sort_values().iloc[1:]]
     swaps = _apart_from_each_other(swaps)
     tasks = ctx.bundle.pipeline or []
+    tables = {*ctx.tables, *(ctx.bundle.service.tables or [])}
     for schedule in ctx.bundle.service.schedules:
         made = schedule.produces or []
         made = [made] if isinstance(made, str) else made
-        about = any(m.lower().startswith("model") or (name and name in m.lower()) for m in made)
+        # A table of the model's inputs may well carry its name; a model it is not.
+        made = [m.lower() for m in made if m not in tables]
+        about = any(re.match(r"models?($|[:/])", m) or (name and name in m) for m in made)
         if schedule.every is None or not (about or _TRAINS.search(schedule.task or "")):
             continue
         runs = _ended(r for r in tasks if r.task == schedule.task and r.state in _DONE)
