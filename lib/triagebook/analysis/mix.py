@@ -83,9 +83,10 @@ def lost_rows(
         return None
     value = str(gone.index[0])
     due, came = float(usual[value]), float(now.get(value, 0.0))
-    # Rows under a new name are no lost ones: only names known before count.
+    # Rows under a new name would make up for those that are lost, as if renamed: they do not count.
     others = float(usual.drop(value).sum())
-    rest = float(now.reindex(usual.index.drop(value)).fillna(0.0).sum())
+    known = usual.index.drop(value).union([_NO_VALUE])
+    rest = float(now.reindex(known).fillna(0.0).sum())
     if due < 30 or came > 0.3 * due or came >= 0.75 * float(every.min(axis=1)[value]):
         return None
     if others <= 0 or not 0.75 <= rest / others <= 1.33:

@@ -64,7 +64,7 @@ def _unseen(unknown: Sequence[Finding]) -> list[str]:
         said = alike[0].model_copy(
             update={
                 "statement": f"Not seen ({why}): {', '.join(small)}",
-                "id": f"{alike[0].id} to {alike[-1].id}",
+                "id": ", ".join(f.id for f in alike),
                 "evidence": list(dict.fromkeys(e for f in alike for e in f.evidence)),
             }
         )

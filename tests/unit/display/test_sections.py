@@ -76,7 +76,9 @@ def test_what_was_not_seen_for_one_reason_shares_a_line():
     html = sections.findings(found)
     assert html.count("tb-finding unknown") == 2
     said = _text(html)
-    assert "Not seen (no metric of that kind): the use of CPU, GPUs, open files F01 to F03" in said
+    assert (
+        "Not seen (no metric of that kind): the use of CPU, GPUs, open files F01, F02, F03" in said
+    )
     # Two are short enough as they are.
     assert sections.findings(found[:2]).count("tb-finding unknown") == 2
 

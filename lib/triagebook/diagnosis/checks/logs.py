@@ -10,7 +10,8 @@ from triagebook.core.models import TaskRun
 from triagebook.core.words import clock, count
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.catalogue import cause as cause_of
-from triagebook.diagnosis.checks.pipeline import TASK_CAUSES, locus_of
+from triagebook.diagnosis.checks.pipeline import TASK_CAUSES
+from triagebook.diagnosis.failure_locus import locus_of
 from triagebook.diagnosis.first_failure import failure
 
 if TYPE_CHECKING:
