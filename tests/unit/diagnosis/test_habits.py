@@ -345,7 +345,13 @@ def test_a_movement_is_plain_from_sixty_per_cent_beyond_what_days_do(effect, pla
 
 @pytest.mark.parametrize(
     "sure",
-    [{"timed": False}, {"natural": 0.0}, {"jump": 2.5}, {"null_current": 0.01}],
+    [
+        {"timed": False},
+        {"natural": 0.0},
+        {"jump": 2.5},
+        {"split": object()},
+        {"null_current": 0.01},
+    ],
 )
 def test_what_is_not_measured_against_days_or_steps_is_plain(sure):
     assert plainly(column(0.22, **sure)) == 1

@@ -153,7 +153,9 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
 def plainly(column: Column) -> float:
     """How plainly a column moved, [0.2, 1]: what few earlier days did, days to come may exceed a little."""
     m = column.movement
-    if not m.timed or not m.natural or m.jump >= 2.5 or abs(m.null_gap) >= 0.01:
+    # A change at one moment within the window is no day that came out a little farther than others.
+    sudden = m.split is not None or m.jump >= 2.5
+    if not m.timed or not m.natural or sudden or abs(m.null_gap) >= 0.01:
         return 1.0
     return float(np.clip((m.effect / max(m.natural, m.noise, 0.01) - 1.0) / 0.6, 0.2, 1.0))
 
