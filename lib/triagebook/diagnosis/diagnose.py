@@ -94,7 +94,9 @@ def diagnose(
             pairs.append((answer, _finding(answer, check_id, len(pairs) + 1, spec)))
         timings[check_id] = round(time.perf_counter() - start, 4)
     name = bundle.service.name
-    hypotheses, none_of_these = rank(pairs, name)
+    pulls = [e for e in ctx.bundle.ledger if e.kind == "tables"]
+    lost = sum(_table_lost(e) for e in pulls) / len(pulls) if pulls else 0.0
+    hypotheses, none_of_these = rank(pairs, name, lost)
     first = hypotheses[0] if hypotheses else None
     findings = [finding for _, finding in pairs]
     verdict = _verdict(hypotheses, spec, ctx)

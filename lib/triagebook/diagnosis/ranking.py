@@ -26,6 +26,8 @@ PRIOR = -1.0
 """Nats a hypothesis starts with, against 0 of "none of these"."""
 EXPECTED_PRIOR = -0.5
 """The same for `none`, `drift.seasonal` and `drift.harmless`: most movements are no fault."""
+SEEN = 3.0
+"""With tables lost, "nothing is wrong" weighs at most this, less the more of them are."""
 HARD = 3.0
 """One signal of this weight for a fault is plain evidence."""
 KEEP = 6
@@ -40,7 +42,9 @@ class _Case:
     strongest: Signal | None = None
 
 
-def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[Hypothesis], float]:
+def rank(
+    answers: Iterable[tuple[Answer, Finding]], service: str, lost: float = 0.0
+) -> tuple[list[Hypothesis], float]:
     """Rank causes.
 
     Parameters
@@ -49,6 +53,8 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
         Each answer with the finding it became.
     service : str
         The service's name: the locus of `none`.
+    lost : float
+        Share of the tables' pulls that failed, [0, 1]: what was not seen may be what is wrong.
 
     Returns
     -------
@@ -91,6 +97,8 @@ def rank(answers: Iterable[tuple[Answer, Finding]], service: str) -> tuple[list[
     _data_before_model(cases, pairs)
     _one_fault_a_column(cases)
     _what_slows_it(cases)
+    if lost > 0:
+        cases[nothing].weight = min(cases[nothing].weight, SEEN * (1 - lost))
     # What nothing speaks for any more is no hypothesis.
     spoken = [key for key, case in cases.items() if case.for_ or key == nothing]
     order = sorted(spoken, key=lambda key: (-cases[key].weight, key))

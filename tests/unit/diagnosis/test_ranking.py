@@ -6,7 +6,7 @@ import pytest
 from triagebook.core.errors import RegistryError
 from triagebook.diagnosis.answer import Answer, Signal
 from triagebook.diagnosis.confidence import CAP
-from triagebook.diagnosis.ranking import EXPECTED_PRIOR, HARD, KEEP, PRIOR, rank
+from triagebook.diagnosis.ranking import EXPECTED_PRIOR, HARD, KEEP, PRIOR, SEEN, rank
 
 
 def ranked(*answers):
@@ -151,3 +151,13 @@ def test_the_order_of_the_answers_does_not_matter_to_the_confidences():
 def test_a_cause_outside_the_catalogue_is_an_error():
     with pytest.raises(RegistryError, match=r"data\.gremlins"):
         ranked(said(signal("data.gremlins", "table:t", 1.0)))
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.1, 0.5, 1.0])
+def test_tables_that_were_not_seen_keep_nothing_from_being_sure(lost):
+    calm = said(signal("none", "*", 9.0, headline=""), verdict="ok")
+    finding = type("F", (), {"id": "F01", "check": "made.up"})()
+    found, left = rank([(calm, finding)], "s", lost)
+    weight = CAP if lost == 0 else SEEN * (1 - lost)
+    assert found[0].confidence == pytest.approx(np.exp(weight) / (np.exp(weight) + 1), abs=1e-4)
+    assert left == pytest.approx(1 - found[0].confidence, abs=1e-4)
