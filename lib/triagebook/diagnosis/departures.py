@@ -238,7 +238,8 @@ def _before(
     for window in windows[::2] if len(windows) > 8 else windows:
         # Rows after the window are of the reference as well; time has to end with the window.
         part, rest = old[: window[-1] + 1], old[window[-1] + 1 :]
-        back = times[old[-1]] - times[old[0]] + DAY
+        # Whole days, so that the hours of the day stay what they are.
+        back = ((times[old[-1]] - times[old[0]]) // DAY + 1) * DAY
         rows = np.concatenate([rest, part])
         now = np.isin(rows, old[window])
         field_ = Field(

@@ -27,7 +27,9 @@ from triagebook.diagnosis.checks.inputs import matched_reference, no_tables
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from triagebook.analysis.cells import Breach
     from triagebook.analysis.quality import Fill
+    from triagebook.diagnosis.checks.cells import BrokenColumn
     from triagebook.diagnosis.context import Column, Context
 
 
@@ -59,6 +61,35 @@ def _fault(
             Signal("drift.feature_shift", feature, -weight * 0.7),
             Signal("drift.seasonal", feature, -weight * 0.5),
             Signal("drift.harmless", feature, -weight * 0.7),
+            Signal("none", "*", -5.0),
+        ),
+    )
+
+
+def _of_cells(
+    ctx: Context,
+    found: BrokenColumn,
+    breach: Breach,
+    cause: str,
+    weight: float,
+    statement: str,
+    headline: str,
+    mechanism: str,
+) -> Answer:
+    """Tell of a fault that cells show, though the column as a whole may not have moved."""
+    return Answer(
+        locus=found.locus,
+        verdict="bad",
+        statement=statement,
+        value=round(breach.share, 4),
+        unit="share of rows",
+        threshold=round(breach.usual + 0.004, 4),
+        effect=round(breach.share - breach.usual, 4),
+        since=found.since,
+        evidence=ctx.cite("tables", found.table),
+        signals=(
+            Signal(cause, found.locus, weight, headline=headline, mechanism=mechanism),
+            Signal("drift.feature_shift", f"feature:{found.name}", -0.7 * weight),
             Signal("none", "*", -5.0),
         ),
     )
@@ -125,30 +156,16 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
         if lost is None or found.name in hit:
             continue
         hit.add(found.name)
-        yield Answer(
-            locus=found.locus,
-            verdict="bad",
-            statement=(
-                f"{found.table}.{found.name} is null, or says {lost.example!r} for it, in "
-                f"{share(lost.share)} of rows, usually {share(lost.usual)}"
-            ),
-            value=round(lost.share, 4),
-            unit="share of rows",
-            threshold=round(lost.usual + 0.004, 4),
-            effect=round(lost.share - lost.usual, 4),
-            since=found.since,
-            evidence=ctx.cite("tables", found.table),
-            signals=(
-                Signal(
-                    "data.missing_values",
-                    found.locus,
-                    3.0,
-                    headline=f"{found.name} is missing in {share(lost.share)} of rows.",
-                    mechanism="The model takes its path for missing values more often than before.",
-                ),
-                Signal("drift.feature_shift", f"feature:{found.name}", -2.1),
-                Signal("none", "*", -5.0),
-            ),
+        yield _of_cells(
+            ctx,
+            found,
+            lost,
+            "data.missing_values",
+            3.0,
+            f"{found.table}.{found.name} is null, or says {lost.example!r} for it, in "
+            f"{share(lost.share)} of rows, usually {share(lost.usual)}",
+            f"{found.name} is missing in {share(lost.share)} of rows.",
+            "The model takes its path for missing values more often than before.",
         )
     if not hit:
         yield fine(ctx, "No column lost values", Signal("data.missing_values", "*", -3.0))
@@ -203,30 +220,16 @@ def filled(ctx: Context) -> Iterable[Answer]:
         if one is None or broken.name in named:
             continue
         hit = True
-        yield Answer(
-            locus=broken.locus,
-            verdict="bad",
-            statement=(
-                f"{one.example!r} takes {share(one.share)} of {broken.table}.{broken.name}, and lies "
-                f"{one.what}"
-            ),
-            value=round(one.share, 4),
-            unit="share of rows",
-            threshold=round(one.usual + 0.004, 4),
-            effect=round(one.share - one.usual, 4),
-            since=broken.since,
-            evidence=ctx.cite("tables", broken.table),
-            signals=(
-                Signal(
-                    "data.default_fill",
-                    broken.locus,
-                    3.5,
-                    headline=f"{broken.name} is filled with {one.example} in {share(one.share)} of rows.",
-                    mechanism="A value that stands for nothing is read as a real one.",
-                ),
-                Signal("drift.feature_shift", f"feature:{broken.name}", -2.5),
-                Signal("none", "*", -5.0),
-            ),
+        yield _of_cells(
+            ctx,
+            broken,
+            one,
+            "data.default_fill",
+            3.5,
+            f"{one.example!r} takes {share(one.share)} of {broken.table}.{broken.name}, and lies "
+            f"{one.what}",
+            f"{broken.name} is filled with {one.example} in {share(one.share)} of rows.",
+            "A value that stands for nothing is read as a real one.",
         )
     if ctx.inputs and not hit:
         yield fine(ctx, "No constant fills a column", Signal("data.default_fill", "*", -3.0))

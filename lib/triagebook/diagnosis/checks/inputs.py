@@ -354,8 +354,9 @@ def _partly(
     if rows is not None:
         since = since or _first(ctx, column, rows)
         statement = (
-            f"{share(float(rows.mean()))} of {where} is {done} ({change.name}): undone, they have the "
-            "digits that its values always had, which hardly any other factor gives them"
+            f"{share(float(rows[_first_row(rows) :].mean()))} of {where} since then is {done} "
+            f"({change.name}): undone, they have the digits that its values always had, which hardly any "
+            "other factor gives them"
         )
     return Answer(
         locus=column.locus,
@@ -385,12 +386,15 @@ def _partly(
 
 
 def _first(ctx: Context, column: Column, rows: np.ndarray) -> pd.Timestamp | None:
-    """Return when the first of the rows came; a few strays long before the others are left out."""
+    """Return when the first of the rows came; None without times."""
     view = ctx.rows(column)
-    if not view.timed:
-        return None
+    return moment(int(view.current_times[_first_row(rows)])) if view.timed else None
+
+
+def _first_row(rows: np.ndarray) -> int:
+    """Return the place of the first of the rows; a few strays long before the others are left out."""
     place = np.flatnonzero(rows)
-    return moment(int(view.current_times[place[min(len(place) // 100, len(place) - 1)]]))
+    return int(place[len(place) // 100])
 
 
 def _likeliest(
