@@ -128,6 +128,25 @@ def _gap(left: np.ndarray, right: np.ndarray) -> float:
     return float(np.abs(a - b).max())
 
 
+_SKETCH = 1000
+"""Evenly spaced rows of an ascending array that stand for it where a bound will do."""
+
+
+def _sketch(ascending: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return a thinned ascending array, and how far its distribution may lie from the whole one's."""
+    n = len(ascending)
+    if n <= 4 * _SKETCH:
+        return ascending, 0.0
+    places = np.arange(_SKETCH) * n // _SKETCH
+    return ascending[places], 1.0 / _SKETCH + 1.0 / n
+
+
+def _undone(rising: np.ndarray, factor: float, offset: float) -> np.ndarray:
+    """Return ascending values with a line undone, ascending again."""
+    values = (rising - offset) / factor
+    return values if factor > 0 else values[::-1]
+
+
 def constant_changes(reference: np.ndarray, current: np.ndarray) -> list[ConstantChange]:
     """Find the constants that turn the reference's distribution into the current one.
 
@@ -158,12 +177,16 @@ def constant_changes(reference: np.ndarray, current: np.ndarray) -> list[Constan
     candidates.append((1.0, float(np.median(new - old)), None))
     # What chance leaves between two samples of these sizes.
     chance = 1.36 * float(np.sqrt(1 / len(reference) + 1 / len(current)))
+    (few_old, slack_old), (few_new, slack_new) = _sketch(ordered), _sketch(rising)
+    slack = slack_old + slack_new
     found = []
     for factor, offset, name in candidates:
         if factor == 0 or (abs(factor - 1) < 0.05 and abs(offset) < 0.2 * spread_old):
             continue
-        undone = (rising - offset) / factor
-        after = _gap(ordered, undone if factor > 0 else undone[::-1])
+        least = _gap(few_old, _undone(few_new, factor, offset)) - slack
+        if 1 - least / before < 0.5:
+            continue  # it cannot take half of the movement away
+        after = _gap(ordered, _undone(rising, factor, offset))
         ratio = (new[usable] - offset) / old[usable] / factor if usable.any() else np.array([1.0])
         off = float(np.median(np.abs(ratio - np.median(ratio))) + abs(np.median(ratio) - 1))
         one = ConstantChange(factor, offset, before, after, name, off)
@@ -198,7 +221,15 @@ def _luck(reference: np.ndarray, current: np.ndarray, chance: float) -> float:
     """Share of the factors from a quarter to four that fit within chance, times the known ones there."""
     grid = np.exp(np.linspace(np.log(0.25), np.log(4.0), 93))
     ordered, rising = np.sort(reference), np.sort(current)
-    fits = float(np.mean([_gap(ordered, rising / factor) <= chance for factor in grid]))
+    (few_old, slack_old), (few_new, slack_new) = _sketch(ordered), _sketch(rising)
+
+    def fit(factor: float) -> bool:
+        about = _gap(few_old, few_new / factor)
+        if abs(about - chance) > slack_old + slack_new:
+            return about <= chance
+        return _gap(ordered, rising / factor) <= chance
+
+    fits = float(np.mean([fit(factor) for factor in grid]))
     known = sum(
         0.25 <= factor <= 4 and not offset and factor != 1 for factor, offset, _ in CONVERSIONS
     )
