@@ -155,7 +155,10 @@ def duplicate_share(frame: pd.DataFrame, keys: list[str]) -> float:
 
 
 def swapped(
-    reference: dict[str, np.ndarray], current: dict[str, np.ndarray], moved: list[str]
+    reference: dict[str, np.ndarray],
+    current: dict[str, np.ndarray],
+    moved: list[str],
+    natural: dict[str, float] | None = None,
 ) -> list[tuple[str, str, float]]:
     """Find pairs of columns that carry each other's distribution.
 
@@ -164,20 +167,33 @@ def swapped(
     reference, current : dict of column to float array
     moved : list of str
         Columns worth pairing.
+    natural : dict of column to float, or None
+        How far each column's earlier days lie from its past anyway, as a distance.
 
     Returns
     -------
     list of (left, right, distance)
-        Distance is the larger of the two crossed distances, [0, 1]; at most a third of the straight
-        one.
+        Distance is the larger of the two crossed distances, [0, 1]. Each is at most a third of the
+        straight one; one of them may be half of it where its days differ by as much anyway.
     """
+    usual = natural or {}
     found = []
     for position, left in enumerate(moved):
         for right in moved[position + 1 :]:
-            straight = min(ks(reference[left], current[left]), ks(reference[right], current[right]))
-            crossed = max(ks(reference[left], current[right]), ks(reference[right], current[left]))
-            if straight > 0.2 and crossed < straight / 3:
-                found.append((left, right, crossed))
+            gaps = [
+                (
+                    ks(reference[one], current[one]),
+                    ks(reference[one], current[other]),
+                    usual.get(one, 0.0),
+                )
+                for one, other in ((left, right), (right, left))
+            ]
+            if min(straight for straight, _, _ in gaps) <= 0.2:
+                continue
+            clear = [crossed < straight / 3 for straight, crossed, _ in gaps]
+            near = [crossed < straight / 2 and crossed <= days for straight, crossed, days in gaps]
+            if all(c or n for c, n in zip(clear, near, strict=True)) and any(clear):
+                found.append((left, right, max(crossed for _, crossed, _ in gaps)))
     return found
 
 

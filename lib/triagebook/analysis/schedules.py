@@ -92,6 +92,11 @@ class Trend:
     step_gain: float
     days: int
 
+    @property
+    def highest(self) -> float:
+        """The largest change over all days that two standard errors allow."""
+        return self.total + 2 * abs(self.total / self.z) if self.z else float("inf")
+
 
 def trend(values: np.ndarray, weights: np.ndarray) -> Trend | None:
     """Fit a line to daily means, and the best single step to compare it with.

@@ -148,6 +148,11 @@ class Slice:
         """Whether all rows moved, rather than a slice."""
         return self.name == "*"
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the other rows plainly moved too, by a quarter of it: most here, but not only."""
+        return self.everything or (self.outside_z > 3 and abs(self.outside_share) >= 0.25)
+
 
 def search(rows: Field, columns: Sequence[Coded], least_shift: np.ndarray) -> list[Slice]:
     """Find the slices that moved, the one that explains most first.

@@ -69,6 +69,8 @@ class Departure:
     arrival_nats: float = 0.0
     began: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool), repr=False)
     """By row: whether it lies after the step, or after the start of what was measured."""
+    usual: float = 0.0
+    """Nats that the worst of the earlier windows gives to the same search."""
 
     @property
     def segment(self) -> str:
@@ -195,9 +197,10 @@ def _searched(
     floor = np.maximum(0.25 * values[~late].var(axis=0), 0.0 if labels is not None else 0.1)
     found = search(Field(values, times, ~late, late, floor), columns, least)
     best = chosen([s for s in found if s.gain >= LEAST_GAIN])
-    if best is None or best.gain <= 1.25 * _before(
-        values, times, late, columns, floor, least, best
-    ):
+    if best is None:
+        return Departure(None, rows, int(late.sum()))
+    usual = _before(values, times, late, columns, floor, least, best)
+    if best.gain <= 1.25 * usual:
         return Departure(None, rows, int(late.sum()))
     if labels is not None and labels.task == "binary" and not best.everything:
         best = _or_everything(labels, rows, late, values, best)
@@ -216,7 +219,7 @@ def _searched(
         nats = by_arrival.nats - when.nats if by_arrival is not None else 0.0
     began = np.arange(len(rows)) >= best.start if when is None else times >= when.at
     timed = when if out.timed else None
-    return Departure(best, rows, int(late.sum()), timed, by_arrival, nats, began)
+    return Departure(best, rows, int(late.sum()), timed, by_arrival, nats, began, usual)
 
 
 def _before(

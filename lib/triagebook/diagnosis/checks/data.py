@@ -9,16 +9,13 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.blocks import row_blocks
-from triagebook.analysis.columns import as_numbers
 from triagebook.analysis.mix import segment_shift
 from triagebook.analysis.novelty import LEAST_ROWS
 from triagebook.analysis.quality import (
     category_recode,
     default_fill,
-    swapped,
 )
 from triagebook.analysis.scatter import beyond_stretches, confined, uneven
-from triagebook.analysis.swaps import swapped_relations
 from triagebook.core.words import several, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.cells import broken_columns, nulls_upstream, one_filler
@@ -33,7 +30,7 @@ if TYPE_CHECKING:
     from triagebook.diagnosis.context import Column, Context
 
 
-def _fault(
+def fault(
     ctx: Context,
     column: Column,
     cause: str,
@@ -45,6 +42,7 @@ def _fault(
     unit: str,
     threshold: float,
 ) -> Answer:
+    """Answer that a column is broken: what speaks for the fault speaks against a real movement."""
     feature = f"feature:{column.name}"
     return Answer(
         locus=column.locus,
@@ -138,7 +136,7 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
         if ctx.rows(column).timed and not _beyond_stretches(ctx, column):
             continue  # a sensor that is silent for hours now and then
         hit.add(column.name)
-        yield _fault(
+        yield fault(
             ctx,
             column,
             "data.missing_values",
@@ -202,7 +200,7 @@ def filled(ctx: Context) -> Iterable[Answer]:
         # and one that was common before rather is a new mix of rows.
         category = 0.8 if fill.share_reference < 0.05 else 0.2
         weight = 3.5 if fill.sentinel else (3.0 if column.kind == "number" else category)
-        yield _fault(
+        yield fault(
             ctx,
             column,
             "data.default_fill",
@@ -302,7 +300,7 @@ def recoded(ctx: Context) -> Iterable[Answer]:
             continue
         hit = True
         pairs = several([f"{old} → {new}" for old, new in found.pairs], 3)
-        answer = _fault(
+        answer = fault(
             ctx,
             column,
             "data.category_recode",
@@ -324,79 +322,3 @@ def recoded(ctx: Context) -> Iterable[Answer]:
         yield replace(answer, signals=(*answer.signals, crowd))
     if ctx.inputs and not hit:
         yield fine(ctx, "No labels were replaced", Signal("data.category_recode", "*", -3.0))
-
-
-@check(
-    "data.column_swap",
-    "Do two columns carry each other's values?",
-    finds=("data.column_swap",),
-    opposes=(
-        "drift.harmless",
-        "drift.seasonal",
-        "none",
-        "drift.feature_shift",
-    ),
-)
-def swap(ctx: Context) -> Iterable[Answer]:
-    """Compare each moved column with the past of every other."""
-    hit = False
-    pairs = ctx.results.setdefault("swaps", [])
-    for table in ctx.tables:
-        moved = [
-            c
-            for c in ctx.roots
-            if c.table == table and c.kind == "number" and c.movement.beyond_natural
-        ]
-        old = {c.name: as_numbers(matched_reference(ctx, c)[c.name]) for c in moved}
-        new = {c.name: as_numbers(ctx.after(c)[c.name]) for c in moved}
-        by_name = {c.name: c for c in moved}
-        by_values = swapped(old, new, sorted(by_name))
-        for left, right, gap in by_values:
-            hit = True
-            pairs.append((left, right))
-            yield _swap(ctx, by_name[left], right, gap, "values")
-        if by_values:
-            continue
-        for one, other, gap in _swapped_by_relations(ctx, table):
-            hit = True
-            pairs.append((one.name, other.name))
-            yield _swap(ctx, one, other.name, gap, "relations to the other columns")
-    if ctx.inputs and not hit:
-        yield fine(ctx, "No two columns are swapped", Signal("data.column_swap", "*", -3.0))
-
-
-def _swap(ctx: Context, column: Column, other: str, gap: float, what: str) -> Answer:
-    return _fault(
-        ctx,
-        column,
-        "data.column_swap",
-        4.5,
-        f"{column.table}.{column.name} carries the {what} of {other}, and {other} those of {column.name}",
-        f"{column.name} and {other} are swapped.",
-        f"The model reads {other} where it expects {column.name}.",
-        gap,
-        "distance once crossed (0 to 1)",
-        0.1,
-    )
-
-
-def _swapped_by_relations(ctx: Context, table: str) -> Iterable[tuple[Column, Column, float]]:
-    """Columns whose ranges overlap, told by the last rows' relations, where a swap is whole."""
-    numbers = {c.name: c for c in ctx.inputs if c.table == table and c.kind == "number"}
-    view = ctx.view(table)
-    if view is None or len(numbers) < 3:
-        return
-    frames = [
-        frame[list(numbers)].apply(pd.to_numeric, errors="coerce").iloc[-_RELATED_ROWS:]
-        for frame in (view.reference, view.current)
-    ]
-    for part in (1.0, 0.25):
-        late = frames[1].iloc[int(len(frames[1]) * (1 - part)) :]
-        found = swapped_relations(frames[0], late)
-        if found:
-            for left, right, gap in found:
-                yield numbers[left], numbers[right], gap
-            return
-
-
-_RELATED_ROWS = 20_000

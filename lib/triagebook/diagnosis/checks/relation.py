@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.encompass import encompassing
 from triagebook.core.words import count, number, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.performance import service_of, unlabelled
@@ -186,8 +187,13 @@ def scores_follow_inputs(ctx: Context) -> Iterable[Answer]:
             evidence=cited,
             signals=(
                 Signal("model.segment_regression", "*", -3.0),
-                # Within what the stand-in can see: a weak one sees less.
-                Signal("model.bad_version", "*", -3.0 if fidelity > 0.8 else -1.5),
+                # Within what the stand-in can see: a weak one sees less. The rows of a new version are
+                # looked at on their own elsewhere.
+                Signal(
+                    "model.bad_version",
+                    "*",
+                    -1.0 if new_models(ctx) else (-3.0 if fidelity > 0.8 else -1.5),
+                ),
                 Signal("none", "*", 0.2),
             ),
         )
@@ -203,21 +209,24 @@ def scores_follow_inputs(ctx: Context) -> Iterable[Answer]:
             # Nor is it one of anything where nothing of ours changed: then inputs lack that it reads.
             weight -= 0.8 if _changed(ctx, strayed) else 2.5
     elif new_models(ctx):
-        # A new version explains where it errs; that it errs in one slice most is its way to err.
-        weight -= 1.5
+        # A new version explains where it errs; that it errs in one slice most is its way to err, all
+        # the more where it errs elsewhere too.
+        weight -= 3.0 if found.elsewhere else 1.5
     moved = moved_inputs(ctx, strayed.since)
     if moved:
         # Rows of a kind never seen: the stand-in may be what is wrong about them.
         weight -= 2.5
         words.append(f"{moved[0]} moved at the same time")
+    stirred = -2.2
     worse = harmed(out, strayed)
     if worse is not None:
-        gap, z = worse
-        if z > 2:
+        gap, z, lead = worse
+        if lead > 2 or (z > 2 and lead > -1):
             weight += 0.7
             words.append("labels say that they are worse for it")
-        elif gap < 0.005 and z < 1:
+        elif gap < 0.005 and z < 1 and lead < 1:
             weight -= 2.0
+            stirred = -1.2
             words.append("labels say that they are no worse for it")
     since = strayed.since
     yield Answer(
@@ -238,7 +247,8 @@ def scores_follow_inputs(ctx: Context) -> Iterable[Answer]:
                 headline=f"The model fails {_where(strayed)}.",
                 mechanism="There its scores no longer follow the inputs as they used to.",
             ),
-            Signal("none", "*", -1.2),
+            # The model answers otherwise: "nothing moved" it is not.
+            Signal("none", "*", stirred),
         ),
     )
 
@@ -254,14 +264,16 @@ def _changed(ctx: Context, strayed: Departure) -> bool:
     )
 
 
-def harmed(out: Served, strayed: Departure) -> tuple[float, float] | None:
+def harmed(out: Served, strayed: Departure) -> tuple[float, float, float] | None:
     """Compare the loss of what was served with that of what the model used to say, on the same rows.
 
     Returns
     -------
-    (gap, z) or None
+    (gap, z, lead) or None
         Mean squared error served less expected, over what it is in the reference, in squares of the
-        label's unit (or spread), with its z; None with fewer than 50 labelled rows that strayed.
+        label's unit (or spread), with its z; standard errors by which labels follow what was expected
+        rather than what was served (0 where that cannot be told). None with fewer than 50 labelled rows
+        that strayed.
     """
     labels, model = out.labels, out.follows
     if labels is None or model is None or out.score is None or labels.right:
@@ -277,7 +289,12 @@ def harmed(out: Served, strayed: Departure) -> tuple[float, float] | None:
     paired = ((labels.y - labels.expected) ** 2 - (labels.y - usual) ** 2) / scale
     gap = float(paired[rows].mean() - paired[old].mean())
     error = float(np.sqrt(np.var(paired[rows]) / len(rows) + np.var(paired[old]) / len(old)))
-    return gap, gap / max(error, 1e-9)
+    told = (
+        encompassing(labels.y[rows], usual[rows], labels.expected[rows])
+        if labels.task == "binary"
+        else None
+    )
+    return gap, gap / max(error, 1e-9), told.z if told is not None else 0.0
 
 
 def _strayed_text(out: Served, strayed: Departure) -> str:

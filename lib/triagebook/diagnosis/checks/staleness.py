@@ -37,6 +37,8 @@ class Training:
     overdue: Overdue
     how: str
     promised: bool
+    failing: str | None = None
+    """The task that trains, as `DAG.TASK`, where it was tried and has not succeeded lately."""
 
 
 def training(ctx: Context) -> Training | None:
@@ -75,7 +77,8 @@ def training(ctx: Context) -> Training | None:
         how = f"{schedule.task or 'training'} is to run every {span(float(schedule.every))}"
         return Training(found, how, promised=True)
     for task in sorted({r.task for r in tasks if _TRAINS.search(r.task)}):
-        tried = _ended(r for r in tasks if r.task == task)
+        # Retries of one attempt are no rhythm.
+        tried = _apart_from_each_other(_ended(r for r in tasks if r.task == task))
         usual = rhythm(tried, end)
         if usual is None:
             continue
@@ -85,9 +88,11 @@ def training(ctx: Context) -> Training | None:
         found = rhythm(runs, end, usual.every_s)
         if found is not None:
             how = f"{task} runs every {span(found.every_s)}"
+            failing = None
             if found.late and len(tried) > len(runs):
                 how += ", lately without success"
-            return Training(found, how, promised=True)
+                failing = next(f"{r.pipeline}.{task}" for r in reversed(tasks) if r.task == task)
+            return Training(found, how, promised=True, failing=failing)
     found = rhythm(swaps, end)
     if found is not None:
         return Training(found, f"a new model came every {span(found.every_s)}", promised=False)
@@ -113,7 +118,13 @@ def _apart_from_each_other(times: list[int]) -> list[int]:
     "model.staleness",
     "Has the model grown old, and does it lose by it?",
     finds=("model.stale",),
-    opposes=("model.label_fault", "none", "model.stale", "model.concept_drift"),
+    opposes=(
+        "model.label_fault",
+        "none",
+        "model.stale",
+        "model.concept_drift",
+        "pipeline.code_error",
+    ),
 )
 def staleness(ctx: Context) -> Iterable[Answer]:
     """Hold the age of the model against its schedule, and its error against the days since."""
@@ -142,7 +153,9 @@ def staleness(ctx: Context) -> Iterable[Answer]:
             f"{known.how}; the last is {span(known.overdue.age_s)} old"
             + (f", due {clock(moment(known.overdue.due))}" if late else "")
         )
-        weight += (2.2 if known.promised else 1.5) if late else -2.0
+        # Once overdue may be a holiday; three times over, nobody trains it any more.
+        often = known.overdue.age_s / known.overdue.every_s
+        weight += (2.2 if known.promised else 1.5) + (0.8 if often >= 3 else 0.0) if late else -2.0
         if late:
             since = moment(known.overdue.due)
     decays = False
@@ -155,7 +168,7 @@ def staleness(ctx: Context) -> Iterable[Answer]:
         )
         if decays:
             weight += 2.3 + min(max(slope.total - 0.2, 0.0) / 0.4, 1.0)
-        elif steps or slope.total < 0.05:
+        elif steps or slope.highest < 0.05:
             weight -= 2.0
     bad = weight > 0 and (late or decays)
     signals = [
@@ -173,6 +186,9 @@ def staleness(ctx: Context) -> Iterable[Answer]:
             Signal("model.label_fault", "*", -1.0),
             Signal("none", "*", -1.0),
         ]
+    if late and known is not None and known.failing is not None:
+        # That its training fails is how it grew old.
+        signals.append(Signal("pipeline.code_error", f"task:{known.failing}", -2.0))
     yield Answer(
         locus=locus,
         verdict="bad" if bad else "ok",

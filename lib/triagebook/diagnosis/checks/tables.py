@@ -105,6 +105,13 @@ def schema(ctx: Context) -> Iterable[Answer]:
                     Signal("data.missing_values", f"column:{name}.{c}", -2.5 if dark_only else -4.0)
                     for c in gone_dark
                 ),
+                # What reads the table by its old names and types gets nulls.
+                *(
+                    Signal("data.missing_values", f"column:{one}.{c}", -2.5)
+                    for one in ctx.tables
+                    if one != name
+                    for c in (*found.gone, *gone_dark, *(c for c, _, _ in found.retyped))
+                ),
             ),
         )
     if ctx.inputs and not hit:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.encompass import encompassing
 from triagebook.core.words import clock, count, number, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.performance import service_of, usable
@@ -19,6 +20,7 @@ from triagebook.diagnosis.served import served
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from triagebook.analysis.encompass import Encompassing
     from triagebook.core.models import Change, FindingVerdict
     from triagebook.diagnosis.context import Context
     from triagebook.diagnosis.served import Served
@@ -217,13 +219,13 @@ def _by_rows(ctx: Context, out: Served, model: NewModel) -> tuple[float, list[st
                     text += "; the old version beside it strays as well"
                     weight -= 2.0
             words.append(text)
-            weight += 2.0 + min(max(rise, abs(bias)), 1.0) if strayed else -2.5
+            weight += 2.0 + min(1.5 * far, 1.5) if strayed else -2.5
             found = score_departure(ctx)
             if (
                 strayed
                 and found is not None
                 and found.found is not None
-                and not found.found.everything
+                and not found.found.elsewhere
             ):
                 words.append(f"but only where {found.found.name}")
                 weight -= 1.5
@@ -246,12 +248,11 @@ def _by_rows(ctx: Context, out: Served, model: NewModel) -> tuple[float, list[st
         strayed = moved
     verdict = _by_labels(out, new)
     if verdict is not None:
-        gap, z, error, text = verdict
-        words.append(text)
-        if z > 3 and gap > 0.01:
-            weight += 1.5 if strayed or follows is None else 0.5
+        words.append(verdict.text)
+        if verdict.worse:
+            weight += verdict.weight if strayed or follows is None else 0.5
             return weight, words, True
-        if gap + 2 * error < 0.02:
+        if verdict.alike:
             # Scores that lie far off where they were are no equal model, even if labels cannot tell yet.
             weight -= 1.5 if far > 0.3 else 3.0
             return weight, words, far > 0.3
@@ -264,7 +265,35 @@ def _fresh(out: Served) -> np.ndarray:
     return pd.Series(out.version).isin(out.fresh).to_numpy()
 
 
-def _by_labels(out: Served, new: np.ndarray) -> tuple[float, float, float, str] | None:
+@dataclass(frozen=True)
+class _Verdict:
+    """What labels say of a new version beside the old one."""
+
+    gap: float
+    """Squared error of the new one less the old one's."""
+    error: float
+    follows: Encompassing | None
+    """Which of the two scores of the same rows the labels follow."""
+    text: str
+
+    @property
+    def worse(self) -> bool:
+        lead = self.follows.z if self.follows is not None else 0.0
+        return lead > 3 or (lead >= 0 and self.gap > max(0.01, 3 * self.error))
+
+    @property
+    def weight(self) -> float:
+        """Nats for the version being worse, 1.5 to 3."""
+        lead = self.follows.z if self.follows is not None else 0.0
+        return 1.5 + 1.5 * float(np.clip((lead - 4) / 4, 0, 1))
+
+    @property
+    def alike(self) -> bool:
+        lead = self.follows.z if self.follows is not None else 0.0
+        return lead < 1 and self.gap + 2 * self.error < 0.02
+
+
+def _by_labels(out: Served, new: np.ndarray) -> _Verdict | None:
     """Compare the loss of the new version with that of the old one on the same rows, else on earlier ones."""
     labels = out.labels
     if labels is None:
@@ -278,6 +307,7 @@ def _by_labels(out: Served, new: np.ndarray) -> tuple[float, float, float, str] 
     scale = 1.0 if labels.task != "number" else max(float(np.var(labels.y[old])), 1e-12)
     loss = (labels.y - labels.expected) ** 2 / scale
     what = "than the old one had before"
+    follows = None
     if out.follows is not None and not labels.right:
         usual = labels.meant(out.follows.expected)
         loss = loss - (labels.y - usual) ** 2 / scale
@@ -285,12 +315,19 @@ def _by_labels(out: Served, new: np.ndarray) -> tuple[float, float, float, str] 
         what = "than what the old one would have said of the same rows"
         if len(own) < 50 or len(old) < 50:
             return None
+        if labels.task == "binary":
+            follows = encompassing(labels.y[own], usual[own], labels.expected[own])
     gap = float(loss[own].mean() - loss[old].mean())
     error = float(np.sqrt(np.var(loss[own]) / len(own) + np.var(loss[old]) / len(old)))
-    z = gap / max(error, 1e-9)
     word = "a larger" if gap > 0 else "a smaller"
     text = f"on {count(len(own))} labelled rows {word} squared error {what}: {gap:+.3f} ± {1.96 * error:.3f}"
-    return gap, z, error, text
+    if follows is not None and abs(follows.z) > 2:
+        whose = "the old one's scores" if follows.z > 0 else "its scores"
+        other = "its own" if follows.z > 0 else "the old one's"
+        text += (
+            f"; labels follow {whose} rather than {other} ({abs(follows.z):.1f} standard errors)"
+        )
+    return _Verdict(gap, error, follows, text)
 
 
 def _by_metrics(ctx: Context, model: NewModel) -> tuple[bool, str] | None:
