@@ -128,3 +128,19 @@ def test_a_clock_that_moved_by_whole_hours_is_found(shift):
     assert found[0] in (shift, shift - 24)
     assert whole_hours_shift(hours, hours) is None
     assert whole_hours_shift(hours[:49], hours) is None
+
+
+def test_a_swap_with_a_column_whose_days_differ_is_told_by_the_other() -> None:
+    rng = np.random.default_rng(3)
+    seats, cold, warm = (
+        rng.integers(50, 300, 2000) * 1.0,
+        rng.normal(30, 6, 2000),
+        rng.normal(36, 6, 2000),
+    )
+    old = {"seats": seats, "temp": cold}
+    new = {"seats": warm, "temp": rng.permutation(seats)}
+    # Today is warmer than the past: crossed, the temperature still lies off.
+    assert swapped(old, new, ["seats", "temp"]) == []
+    found = swapped(old, new, ["seats", "temp"], {"seats": 0.04, "temp": 0.9})
+    assert [f[:2] for f in found] == [("seats", "temp")]
+    assert swapped(old, new, ["seats", "temp"], {"seats": 0.04, "temp": 0.2}) == []
