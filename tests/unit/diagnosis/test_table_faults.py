@@ -133,6 +133,47 @@ def test_a_swap_of_columns_of_one_range_is_told_by_their_relations(swap, tmp_pat
         assert found.verdict == "healthy"
 
 
+def weather(seed, swap):
+    """Two readings whose level wanders from day to day by more than they lie apart."""
+    rng = np.random.default_rng(seed)
+    at = pd.date_range(END - pd.Timedelta("30D"), END, freq="6min", inclusive="left")
+    hours = np.arange(len(at)) / 10
+    knots = np.arange(0, hours[-1] + 36, 36)
+    names = rng.permutation(["nix", "oru", "pel", "qat"]).tolist()
+    frame = pd.DataFrame({"at": at, names[3]: rng.normal(size=len(at))})
+    for name, level in zip(names[:2], (60.0, 45.0), strict=True):
+        course = np.interp(hours, knots, level + rng.normal(0, 12, len(knots)))
+        frame[name] = course + rng.normal(0, 0.5, len(at))
+    # Whatever the day, one lies well above the other at the moment they change places.
+    frame[names[0]] += 25 + np.maximum(0, frame[names[1]] - frame[names[0]]) * (at >= START)
+    if swap:
+        late = at >= ONSET
+        frame.loc[late, names[:2]] = frame.loc[late, names[:2]].to_numpy()[:, ::-1]
+    spec = TableSpec(role="raw", time_column="at")
+    return set(names[:2]), {
+        "readings": (spec, frame[frame["at"] < START], frame[frame["at"] >= START])
+    }
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_readings_that_wander_are_swapped_where_each_goes_on_from_the_other(seed, tmp_path):
+    pair, tables = weather(seed, swap=True)
+    found = asked(tmp_path, tables)
+    (said,) = [f for f in found.findings if f.check == "data.column_swap"]
+    assert said.verdict == "bad"
+    assert said.since == ONSET
+    cause, locus = first_of(found)
+    assert cause == "data.column_swap"
+    assert locus.rpartition(".")[2] in pair
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_readings_that_wander_and_stay_in_place_are_not_swapped(seed, tmp_path):
+    _, tables = weather(seed, swap=False)
+    found = asked(tmp_path, tables)
+    assert "data.column_swap" not in {h.cause for h in found.hypotheses}
+
+
 def test_new_names_for_the_same_rows_are_no_new_crowd(tmp_path):
     world = make(seed=62)
     world.edit("group", lambda s: s.map({"a": "A1", "b": "B1", "c": "C1"}))
