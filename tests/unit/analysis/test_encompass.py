@@ -21,7 +21,8 @@ def test_outcomes_follow_the_score_that_made_them() -> None:
     found = encompassing(y, old=good, new=bad)
     assert found is not None
     assert found.z > 8
-    assert found.old > 0.8 > 0.2 > abs(found.new)
+    assert found.old > 0.8
+    assert abs(found.new) < 0.2
     turned = encompassing(y, old=bad, new=good)
     assert turned is not None
     assert turned.z == pytest.approx(-found.z, rel=0.05)
