@@ -11,6 +11,7 @@ import pandas as pd
 from triagebook.core.models import Impact
 from triagebook.diagnosis.impact_batches import batches
 from triagebook.diagnosis.impact_batches import rows as lost_rows
+from triagebook.diagnosis.impact_labels import wrong_decisions
 from triagebook.diagnosis.impact_requests import requests
 
 if TYPE_CHECKING:
@@ -89,6 +90,10 @@ def toll(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> Toll:
                     how=f"as served since the onset; {harm.positive_restored:.3f} with the feature put back",
                 )
             )
+        counted = wrong_decisions(ctx, first, onset) if harm is None else None
+        if counted is not None:
+            impact, wrong_share = counted
+            out.append(impact)
         going_on = _still_bad(ctx, first)
     found, slow_share = requests(ctx, onset)
     if not first.cause.startswith(("data.", "model.", "drift.")):
