@@ -29,7 +29,8 @@ def propose(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> list
         if first.locus.startswith("column:")
         else ("", "")
     )
-    for change, node in ctx.results.get("suspects", [])[:2]:
+    suspects = [(c, node) for c, node in ctx.results.get("suspects", []) if _concerns(node, first)]
+    for change, node in suspects[:2]:
         if "roll_back" not in first.actions:
             break
         out.append(
@@ -87,8 +88,16 @@ def propose(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> list
     return out
 
 
+def _concerns(node: str, first: Hypothesis) -> bool:
+    """Whether a change of a component could be undone to some effect: where one component is to blame, its own."""
+    kind, _, name = first.locus.partition(":")
+    return kind not in ("service", "dependency", "instance", "host") or name.startswith(node)
+
+
 def _possible(ctx: Context, first: Hypothesis, move: str) -> bool:
-    """Whether a slice that fails has something to go back to: another model version, a change upstream."""
+    """Whether there is something to go back to: another model version, a change of what is to blame."""
+    if move == "roll_back" and ctx.results.get("suspects"):
+        return False  # the changes that are known concern something else
     if first.cause != "model.segment_regression" or ctx.bundle.changes is None:
         return True
     return bool(new_models(ctx)) if move == "roll_back_model" else False

@@ -18,7 +18,7 @@ from triagebook.diagnosis.actions import propose
 from triagebook.diagnosis.answer import CHECKS, Answer
 from triagebook.diagnosis.catalogue import cause as cause_of
 from triagebook.diagnosis.context import Context, moment
-from triagebook.diagnosis.impact import toll
+from triagebook.diagnosis.impact import CLIMBS, toll
 from triagebook.diagnosis.ranking import rank
 from triagebook.diagnosis.severity import severity
 from triagebook.diagnosis.spec import TYPES, Spec
@@ -111,6 +111,7 @@ def diagnose(
         wrong_share=found.wrong_share,
         going_on=found.going_on,
         fault=fault,
+        climbs=first is not None and first.cause in CLIMBS,
     )
     ctx.results["findings"] = findings
     ctx.results["going_on"] = found.going_on

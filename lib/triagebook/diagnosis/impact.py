@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from triagebook.core.models import Hypothesis, Onset
     from triagebook.diagnosis.context import Context
 
+CLIMBS = frozenset(
+    {
+        "resources.memory_leak",
+        "resources.disk_filling",
+        "resources.handle_leak",
+        "resources.demand_growth",
+    }
+)
+"""What meets a limit sooner or later, whether or not anything fails by now."""
+
 
 @dataclass(frozen=True)
 class Toll:
@@ -101,6 +111,8 @@ def toll(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> Toll:
         if found:
             wrong_share = slow_share if wrong_share is None else max(wrong_share, slow_share or 0.0)
             going_on = any(r.shift is not None and r.shift.going_on for r in ctx.scene.symptoms)
+    # What climbs goes on climbing when the latency that it caused for a while has passed.
+    going_on = going_on or first.cause in CLIMBS
     out += batches(ctx, first, onset)
     out += lost_rows(ctx, first, onset)
     out += _cost(ctx, out)

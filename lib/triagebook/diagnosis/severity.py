@@ -26,6 +26,7 @@ def severity(
     wrong_share: float | None,
     going_on: bool,
     fault: bool,
+    climbs: bool = False,
 ) -> Severity:
     """Propose a severity with its reasons.
 
@@ -37,6 +38,8 @@ def severity(
         Whether the newest rows are still bad.
     fault : bool
         Whether the first hypothesis is a fault rather than a season or nothing.
+    climbs : bool
+        Whether it is something that will meet a limit: then it is no SEV4 though nothing fails yet.
 
     Returns
     -------
@@ -65,6 +68,8 @@ def severity(
             level = "SEV1"
         elif wrong_share >= WRONG_SEV2 or (critical and wrong_share >= WRONG_SEV2 / 10):
             level = "SEV2"
+        elif wrong_share < 0.001 and climbs:
+            because.append("what climbs will meet its limit")
         elif wrong_share < 0.001:
             level = "SEV4"
     if critical:

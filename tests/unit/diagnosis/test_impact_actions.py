@@ -151,3 +151,42 @@ def test_severity_at_its_thresholds_and_once_it_stopped(wrong, critical, going_o
     assert isinstance(found, Severity)
     assert found.level == level
     assert ("still going on" in found.because[-1]) == going_on
+
+
+@pytest.mark.parametrize(
+    ("wrong", "level"), [(0.0, "SEV3"), (0.0009, "SEV3"), (0.001, "SEV3"), (0.05, "SEV2")]
+)
+def test_what_will_meet_a_limit_is_no_sev4_though_nothing_fails_yet(wrong, level, priced):
+    service = priced[0].service.model_copy(update={"criticality": "low"})
+    found = severity(
+        service, "cause_found", [], wrong_share=wrong, going_on=True, fault=True, climbs=True
+    )
+    assert found.level == level
+    assert any("will meet its limit" in said for said in found.because) == (wrong < 0.001)
+
+
+@pytest.mark.parametrize(
+    ("locus", "concerned"),
+    [
+        ("dependency:partner", False),
+        ("dependency:store", True),
+        ("service:store", True),
+        ("instance:store-7d4f", True),
+        ("column:inputs.amount", True),
+        ("task:daily.load", True),
+    ],
+)
+def test_only_a_change_of_what_is_to_blame_is_rolled_back(locus, concerned, calm):
+    cause = {"dependency": "latency.slow_dependency", "column": "data.unit_change"}
+    first = Hypothesis(
+        cause=cause.get(locus.partition(":")[0], "resources.memory_leak"),
+        locus=locus,
+        confidence=0.9,
+        actions=["roll_back", "call_owner"],
+    )
+    change = Change(ts=ONSET, kind="deploy", what="store → 7", to="7")
+    calm.results["suspects"] = [(change, "store")]
+    made = [a.action for a in propose(calm, first, None)]
+    del calm.results["suspects"]
+    assert ("roll_back" in made) == concerned
+    assert made

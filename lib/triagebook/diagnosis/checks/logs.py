@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from triagebook.diagnosis.context import Context
 
 
+def _expected(lines: float) -> str:
+    """Say how many lines were to be expected."""
+    return "none expected" if lines < 0.05 else f"{lines:.1f} expected"
+
+
 @check(
     "logs.new_errors",
     "Which errors are new in the logs?",
@@ -69,7 +74,7 @@ def new_errors(ctx: Context) -> Iterable[Answer]:
         since=top.first,
         evidence=ctx.cite("logs"),
         statement=f"{count(len(errors))} errors are new or more frequent; most: {top.source}: "
-        f"{top.template[:140]} ({count(top.current)} lines, {top.expected:.1f} expected)",
+        f"{top.template[:140]} ({count(top.current)} lines, {_expected(top.expected)})",
         value=len(errors),
         unit="templates",
         threshold=1,
