@@ -139,7 +139,8 @@ def unit_axis(axes: Axes, unit: str | None) -> None:
     if unit in ("bytes", "bytes/s"):
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: amount(v, unit)))
         return
-    axes.set_ylabel(label(unit or "", 20))
+    # "1" is how some sources write that a number has no unit.
+    axes.set_ylabel(label("" if unit in (None, "1") else str(unit), 20))
     if max(abs(y) for y in axes.get_ylim()) >= 10_000:
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
 

@@ -54,6 +54,8 @@ def test_every_finding_cites_pulls_of_the_ledger_and_ids_are_unique(broken):
     found, _ = diagnose(Bundle.read(broken))
     known = {e.id for e in found.ledger}
     assert all(set(f.evidence) <= known for f in found.findings)
+    # What is said to be so rests on something that was pulled.
+    assert [f.check for f in found.findings if f.verdict != "unknown" and not f.evidence] == []
     assert len({f.id for f in found.findings}) == len(found.findings)
     named = {i for h in found.hypotheses for i in (*h.for_, *h.against)}
     assert named <= {f.id for f in found.findings}

@@ -307,7 +307,7 @@ def harm(ctx: Context) -> Iterable[Answer]:
             verdict="unknown",
             statement=(
                 "What it does to the model is unknown: no predictions with scores "
-                f"({ctx.why_missing('tables', 'predictions') or 'no table of that role'})"
+                f"({ctx.why_missing('tables') or 'no table of that role'})"
             ),
             evidence=ctx.cite("tables"),
         )
@@ -333,6 +333,7 @@ def harm(ctx: Context) -> Iterable[Answer]:
 def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, how: str) -> Answer:
     harmful = result.changed >= HARMLESS_SHARE
     segment = ctx.results.get("segments", {}).get(column.name)
+    view = ctx.role("predictions")
     return Answer(
         # A natural movement changes decisions too: that is the model at work.
         locus=f"feature:{column.name}",
@@ -348,7 +349,7 @@ def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, 
         threshold=HARMLESS_SHARE,
         effect=round(result.score_shift, 4),
         since=column.since,
-        evidence=ctx.cite("tables", "predictions"),
+        evidence=ctx.cite("tables", view.name if view is not None else None),
         signals=(
             Signal(
                 "drift.harmless",
