@@ -28,12 +28,14 @@ from triagebook.charts._style import (
     time_axis,
     unit_axis,
 )
+from triagebook.charts.departed import departed
 from triagebook.core.words import clock, number, several
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from triagebook.analysis.series import Series
+    from triagebook.charts.departed import Departed
     from triagebook.core.models import Change, Diagnosis
     from triagebook.diagnosis.context import Column, Context, View
 
@@ -103,6 +105,18 @@ def _edges(ctx: Context, step_min: float) -> np.ndarray:
     return np.arange(start, end + step, step)
 
 
+def _wide_enough(ctx: Context, times: np.ndarray, least: int = 5) -> np.ndarray:
+    """Return edges of the finest bins of which four in five hold rows enough: batches come hours apart."""
+    if len(times) >= 6_000:
+        return _edges(ctx, 15.0)
+    for hours in (1, 2, 3, 4, 6):
+        edges = _edges(ctx, 60.0 * hours)
+        size = np.histogram(times, edges)[0]
+        if np.mean(size >= least) >= 0.8:
+            break
+    return edges
+
+
 def _panel(
     axes: Axes,
     times: np.ndarray,
@@ -124,7 +138,7 @@ def _panel(
     if labels:
         both = np.flatnonzero(np.isfinite(mean) & np.isfinite(mid))
         if len(both):
-            end = both[-1]
+            end = both[max(len(both) - 2, 0)]  # the last point may lie beyond the axis
             up = 1 if mean[end] >= mid[end] else -1
             for name, value, colour, side in (
                 ("now", mean, NOW, up),
@@ -147,14 +161,16 @@ def _panel(
 def symptom(ctx: Context, width: Width) -> Drawn | None:
     """Draw what moved farthest, and the model's output below it, on one time axis."""
     diagnosis = _diagnosis(ctx)
+    left = departed(ctx, diagnosis.hypotheses[0].cause) if diagnosis.hypotheses else None
+    if left is not None:
+        return _departure(ctx, left, width)
     column = _lead_column(ctx)
     if column is None:
         return series(ctx, width) if _asked(ctx) else _output_alone(ctx, width)
     view = ctx.rows(column)
     output = _output(ctx)
     rows = 2 if output is not None else 1
-    step = 60.0 if len(view.current_times) < 6_000 else 15.0
-    edges = _edges(ctx, step)
+    edges = _wide_enough(ctx, view.current_times)
     with mpl.rc_context(rc()):
         made, axes = figure(
             width,
@@ -200,6 +216,60 @@ def symptom(ctx: Context, width: Width) -> Drawn | None:
     )
     if diagnosis.onset is not None:
         alt += f" It leaves the band at {clock(diagnosis.onset.at)}."
+    return Drawn(made, alt)
+
+
+def _departure(ctx: Context, left: Departed, width: Width) -> Drawn:
+    """Draw labels or scores against what was expected of them, and the model's output below."""
+    diagnosis, output = _diagnosis(ctx), _output(ctx)
+    now, before = left.late, ~left.late
+    # Some 15 rows to a point: a share of fewer says little.
+    edges = _wide_enough(ctx, left.times[now], least=15)
+    with mpl.rc_context(rc()):
+        made, axes = figure(
+            width,
+            4.6 if output is not None else 3.2,
+            2 if output is not None else 1,
+            sharex=True,
+            gridspec_kw={"height_ratios": [2.2, 1]} if output is not None else None,
+        )
+        _panel(
+            axes[0],
+            left.times[now],
+            left.values[now],
+            left.times[before],
+            left.values[before],
+            edges,
+            labels=True,
+        )
+        axes[0].set_ylabel(left.words)
+        axes[0].set_title(
+            label(left.title, 90), loc="left", fontsize=9, color=SOFT, pad=26
+        )  # above the changes' names
+        if output is not None:
+            view, name, words = output
+            _panel(
+                axes[1],
+                view.current_times,
+                _values(view, name, "current"),
+                view.reference_times,
+                _values(view, name, "reference"),
+                edges,
+                labels=False,
+            )
+            axes[1].set_ylabel(words)
+        time_axis(axes[-1], *ctx.bundle.windows.current, width)
+        for panel in axes:
+            mark_onset(panel, diagnosis.onset, label=panel is axes[0])
+        mark_changes(axes, window_changes(ctx), suspects(ctx), width)
+        made.align_ylabels(axes)
+    onset = diagnosis.onset
+    since = now & (left.times >= pd.Timestamp(onset.at).value) if onset is not None else now
+    mean = float(left.values[since].mean()) if since.any() else float(left.values[now].mean())
+    alt = (
+        f"{left.title}: mean {number(mean)} since the onset, {number(float(left.values[before].mean()))} "
+        "in the reference."
+    )
     return Drawn(made, alt)
 
 
@@ -249,7 +319,7 @@ def _output_alone(ctx: Context, width: Width) -> Drawn | None:
     if output is None:
         return series(ctx, width)
     view, name, words = output
-    edges = _edges(ctx, 60.0 if len(view.current_times) < 6_000 else 15.0)
+    edges = _wide_enough(ctx, view.current_times)
     now, before = (_values(view, name, side) for side in ("current", "reference"))
     with mpl.rc_context(rc()):
         made, axes = figure(width, 2.6)
