@@ -28,6 +28,7 @@ from triagebook.analysis.chance import Surprise, surprises
 from triagebook.analysis.columns import Kind, as_numbers, numbers_of
 from triagebook.analysis.distance import Coder, coarse, noise_floor, psi, share_noise
 from triagebook.analysis.onset import Split, split_by_likelihood, split_by_mean
+from triagebook.analysis.stretches import SPLITS, apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +46,8 @@ _RARE_ROWS = 10
 """Labels with fewer rows in both windows together are taken as one."""
 _LEAST_NULLS = 2.5
 """Fewer rows that lost or gained a value than three are chance, however small the table."""
+_CLOCK = 0.1
+"""With less of its variance left within an hour of the day, a column is read off a clock."""
 _BEYOND = 1.25
 """So many times its natural movement, and a column moved beyond it."""
 
@@ -98,13 +101,15 @@ class Movement:
     """How far beyond chance, where the rows of both windows could be exchanged; None where not."""
     timed: bool = False
     """Whether blocks are earlier days, rather than stretches of rows in whatever order they stand."""
+    apart: float = 0.0
+    """How far its means and shares lie from those of earlier days, over what a next day may show."""
 
     @property
     def distance_moved(self) -> bool:
         """Whether the distance is larger than sampling gives, and large enough to matter."""
         if self.effect >= max(self.noise, _MIN_EFFECT):
             return True
-        return self._surprise >= 1 and self.effect >= _MIN_SURE_EFFECT
+        return max(self._surprise, self.apart) >= 1 and self.effect >= _MIN_SURE_EFFECT
 
     @property
     def _surprise(self) -> float:
@@ -135,14 +140,16 @@ class Movement:
     def ratio(self) -> float:
         """Effect over the natural movement (or the noise, where no block could be compared).
 
-        Where rows can be exchanged, the same scale by the sharper test: 1.25 is the level of chance.
-        However sure, it has to lie beyond what earlier days do.
+        Where rows can be exchanged, or there are days to compare, the same scale by the sharper test:
+        1.25 is the level of chance. However sure, it has to lie beyond what earlier days do.
         """
-        sure = self._surprise if self.effect >= _MIN_SURE_EFFECT else 0.0
-        sharper = _BEYOND * sure
+        by_distance = self.effect / max(self.natural, self.noise, 0.01)
+        if self.effect < _MIN_SURE_EFFECT:
+            return by_distance
+        sharper = self._surprise
         if self.timed:
-            sharper = min(sharper, self.effect / max(self.natural, 0.01))
-        return max(self.effect / max(self.natural, self.noise, 0.01), sharper)
+            sharper = min(sharper, self.effect / max(self.natural, 0.01) / _BEYOND)
+        return max(by_distance, _BEYOND * max(sharper, self.apart))
 
     @property
     def strength(self) -> float:
@@ -210,6 +217,12 @@ def movement(
     matched = np.concatenate(blocks) if len(blocks) >= MIN_BLOCKS and timed else None
     base = ref_codes[matched] if matched is not None else ref_codes
     base_counts, after_counts = coder.counts(base), coder.counts(after)
+    clock = timed and kind == "number" and _tells_the_hour(coder, ref_codes, reference_times)
+    if clock:
+        # A clock's reading moves with how many rows come when: what is left at each hour is its own.
+        late = current_times[split.index :] if split is not None else current_times
+        came = reference_times[matched] if matched is not None else reference_times
+        base_counts = _as_many_by_hour(base, hour_of(came), hour_of(late), coder.bins)
     effect = coder.distance(base_counts, after_counts)
     natural, null_natural = _natural(coder, ref_codes, blocks)
     rows = int((after >= 0).sum())
@@ -253,7 +266,37 @@ def movement(
         null_natural=null_natural,
         surprise=surprise,
         timed=timed,
+        apart=apart(
+            _exchangeable(coded)[1:],
+            ref_codes,
+            after,
+            blocks,
+            columns * (SPLITS if split is not None else 1),
+        )
+        if timed and not clock
+        else 0.0,
     )
+
+
+def _tells_the_hour(coder: Coder, codes: np.ndarray, times: np.ndarray) -> bool:
+    """Whether a number follows from the hour at which a row came, whatever the row."""
+    seen = codes >= 0
+    counts = coder.counts(codes)
+    rank = (np.cumsum(counts) - counts / 2) / max(counts.sum(), 1)
+    values, hours = rank[codes[seen]], hour_of(times[seen])
+    left = values - mean_by_hour(values, hours)[hours]
+    return float(left.var()) < _CLOCK * float(values.var())
+
+
+def _as_many_by_hour(
+    codes: np.ndarray, hours: np.ndarray, now: np.ndarray, bins: int
+) -> np.ndarray:
+    """Count bins as if rows came by the hours of `now`, shape (bins,); as many rows in all."""
+    share = np.bincount(now, minlength=24) / max(len(now), 1)
+    had = np.bincount(hours, minlength=24) / max(len(hours), 1)
+    weight = np.divide(share, had, out=np.zeros(24), where=had > 0)[hours]
+    seen = codes >= 0
+    return np.asarray(np.bincount(codes[seen], weight[seen], bins))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whether a movement is the season's, the mix's, or without consequence for the model."""
+"""Whether a movement is the mix's, or without consequence for the model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.columns import as_numbers
 from triagebook.analysis.harm import back_to_reference
 from triagebook.analysis.mix import MixChange, lost_rows, mix_change, segment_shift
-from triagebook.analysis.season import season
-from triagebook.core.words import count, number, share
+from triagebook.core.words import count, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.inputs import (
     announced,
-    how_far,
     lead,
     matched_reference,
     no_tables,
@@ -30,86 +29,11 @@ if TYPE_CHECKING:
 
 HARMLESS_SHARE = 0.01
 """Fewer decisions changed than this, and a movement is called harmless."""
-
-
-@check(
-    "drift.season",
-    "Is it the season?",
-    finds=("drift.seasonal",),
-    opposes=("drift.feature_shift", "drift.seasonal"),
-)
-def seasonal(ctx: Context) -> Iterable[Answer]:
-    """Carry the reference's daily levels on to now, and look a week back."""
-    found = ctx.results.setdefault("seasons", {})
-    candidates = [c for c in ctx.roots if c.kind == "number"]
-    # What everyone sees on a dashboard: a large index, whether or not it is natural.
-    loud = [c for c in candidates if c.movement.beyond_natural or c.movement.psi > 0.1][:8]
-    other_fault = any(c.movement.beyond_natural for c in ctx.roots)
-    for column in loud:
-        view = ctx.rows(column)
-        if not view.timed:
-            continue
-        start = column.movement.split.index if column.movement.split else 0
-        result = season(
-            pd.to_numeric(view.reference[column.name], errors="coerce").to_numpy("float64"),
-            view.reference_times,
-            pd.to_numeric(view.current[column.name], errors="coerce").to_numpy("float64")[start:],
-            view.current_times[start:],
-        )
-        if result is None:
-            continue
-        found[column.locus] = result
-        feature, natural = f"feature:{column.name}", not column.movement.beyond_natural
-        expected = result.expected_now
-        statement = (
-            f"{column.table}.{column.name} is {number(result.actual)}; trend and season expect "
-            f"{number(result.expected)} ({number(result.low)} to {number(result.high)}), "
-            f"the flat mean of the reference is {number(result.reference_mean)}"
-        )
-        if result.week_before is not None:
-            statement += f", a week before it was {number(result.week_before)}"
-        by_trend = result.share_by_trend
-        if expected and natural:
-            # A season that fits still explains nothing of another column that left its range.
-            weight = 1.2 + max(by_trend, 0.0) - (1.5 if other_fault else 0.0)
-            # Of several, the one that a dashboard shows loudest is the one people ask about.
-            weight += 0.1 * min(column.movement.psi, 3.0)
-            if ctx.features and column.name not in ctx.features:
-                weight -= 1.0  # what the model does not read, it does not feel
-        else:
-            weight = 0.3 if expected else -2.5
-        yield Answer(
-            locus=feature,
-            verdict="ok" if expected else "bad",
-            statement=statement,
-            value=round(result.actual, 4),
-            unit=view.spec.unit.get(column.name) or None,
-            threshold=round(result.high if result.actual > result.expected else result.low, 4),
-            effect=round(by_trend, 3),
-            since=None if expected else column.since,
-            evidence=ctx.cite("tables", column.table),
-            signals=(
-                Signal(
-                    "drift.seasonal",
-                    feature,
-                    weight,
-                    headline=f"{column.name} moved with the season ({how_far(column)}).",
-                    mechanism=(
-                        f"{column.name} follows a trend that was there before: it explains "
-                        f"{share(max(by_trend, 0.0))} of the movement from the flat mean."
-                    ),
-                ),
-                *((Signal("drift.feature_shift", feature, -1.0),) if expected and natural else ()),
-            ),
-        )
-    if ctx.inputs and not loud:
-        yield Answer(
-            locus=f"service:{ctx.bundle.service.name}",
-            verdict="ok",
-            statement="No input lies far enough from its reference to ask for the season",
-            evidence=ctx.cite("tables"),
-            signals=(Signal("drift.seasonal", "*", -2.0),),
-        )
+_LEADS = 1.5
+"""So many times as far as another, and a column can be what moved it."""
+_TENTH = "\x1ftenth"
+_HARDLY_USED = 0.02
+"""A feature that carries less of the model's output than this is hardly used."""
 
 
 @check(
@@ -179,6 +103,7 @@ def mix(ctx: Context) -> Iterable[Answer]:
                 Signal("drift.feature_shift", f"feature:{column.name}", -1.6),
             ),
         )
+    yield from _followers(ctx, carried)
     for name, result in best.items():
         if result.explained < 0.3:
             yield Answer(
@@ -202,6 +127,50 @@ def mix(ctx: Context) -> Iterable[Answer]:
             evidence=ctx.cite("tables"),
             signals=(Signal("drift.population_shift", "*", -2.5),),
         )
+
+
+def _followers(ctx: Context, carried: dict[str, MixChange]) -> Iterable[Answer]:
+    """Tell of numbers that moved because another column did, with which they hang together."""
+    moved = [c for c in ctx.roots if c.movement.beyond_natural]
+    told: set[str] = set()
+    for by, result in carried.items():
+        told.add(result.column)
+        yield _follower(ctx, result, by)
+    for column in [c for c in moved if c.kind == "number" and c.name not in told][:8]:
+        leaders = [
+            c
+            for c in moved
+            if c.table == column.table
+            and c.kind == "number"
+            and c.movement.strength >= _LEADS * column.movement.strength
+        ]
+        if not leaders:
+            continue
+        leader = leaders[0]
+        old, new = matched_reference(ctx, leader), ctx.after(leader)
+        cuts = np.unique(np.nanquantile(as_numbers(old[leader.name]), np.linspace(0.1, 0.9, 9)))
+        pairs = []
+        for part in (old, new):
+            number = pd.to_numeric(part[leader.name], errors="coerce").to_numpy("float64")
+            tenth = pd.Series(np.searchsorted(cuts, number).astype(str), index=part.index)
+            pairs.append(part[[column.name]].assign(**{_TENTH: tenth.where(~np.isnan(number))}))
+        found = mix_change(pairs[0], pairs[1], column.name, _TENTH)
+        if found is not None and found.explained >= 0.6:
+            yield _follower(ctx, found, leader.name)
+
+
+def _follower(ctx: Context, result: MixChange, leader: str) -> Answer:
+    return Answer(
+        locus=f"feature:{result.column}",
+        verdict="ok",
+        statement=(
+            f"{result.column} moved along with {leader}: at today's {leader}, "
+            f"{share(min(max(result.explained, 0.0), 1.0))} of its movement is gone"
+        ),
+        effect=round(result.explained, 3),
+        evidence=ctx.cite("tables"),
+        signals=(Signal("drift.feature_shift", f"feature:{result.column}", -2.0),),
+    )
 
 
 def _lost(ctx: Context, column: Column) -> Answer | None:
@@ -330,8 +299,19 @@ def harm(ctx: Context) -> Iterable[Answer]:
         yield _importance_answer(ctx, column, weight)
 
 
+def _harmful(ctx: Context, column: Column, result: Harm) -> bool:
+    """Whether the model minds: surely so, or by a feature that it uses.
+
+    A few decisions near the threshold change whatever is put back. Where the range of what changes
+    reaches down to next to none, the importance, learnt from many more rows, has to say so too.
+    """
+    sure = result.low >= HARMLESS_SHARE / 2
+    used = ctx.importance.get(column.name, 1.0) >= _HARDLY_USED
+    return result.changed >= HARMLESS_SHARE and (sure or used)
+
+
 def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, how: str) -> Answer:
-    harmful = result.changed >= HARMLESS_SHARE
+    harmful = _harmful(ctx, column, result)
     segment = ctx.results.get("segments", {}).get(column.name)
     return Answer(
         # A natural movement changes decisions too: that is the model at work.
@@ -357,13 +337,18 @@ def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, 
                 headline=f"{column.name} moved, and the model hardly minds.",
                 mechanism=f"Put back, {share(result.changed)} of decisions change.",
             ),
-            Signal("drift.feature_shift", f"feature:{column.name}", 0.7 if harmful else -1.0),
-            Signal("drift.seasonal", f"feature:{column.name}", 0.3 if not harmful else -0.2),
+            # What a category does to the model it does as a change of the mix.
             *(
-                (Signal("drift.population_shift", segment, -2.5),)
-                if segment is not None and not harmful
+                (Signal("drift.population_shift", segment, 0.7 if harmful else -2.5),)
+                if segment
                 else ()
             ),
+            *(
+                (Signal("drift.feature_shift", f"feature:{column.name}", 0.7 if harmful else -1.0),)
+                if not (segment and harmful)
+                else ()
+            ),
+            Signal("drift.seasonal", f"feature:{column.name}", 0.3 if not harmful else -0.2),
         ),
     )
 
@@ -390,14 +375,14 @@ def _not_read(ctx: Context, column: Column) -> Answer:
 
 
 def _importance_answer(ctx: Context, column: Column, weight: float) -> Answer:
-    little = weight < 0.02
+    little = weight < _HARDLY_USED
     return Answer(
         locus=f"feature:{column.name}",
         verdict="ok" if little else "bad",
         statement=f"{column.name} carries {share(weight)} of the model's output",
         value=round(weight, 4),
         unit="share of importance",
-        threshold=0.02,
+        threshold=_HARDLY_USED,
         since=column.since,
         evidence=ctx.cite("tables", column.table),
         signals=(
