@@ -25,6 +25,13 @@ from triagebook.analysis.blocks import (
     same_hours,
 )
 from triagebook.analysis.chance import Surprise, surprises
+from triagebook.analysis.channels import (
+    Coded,
+    as_many_by_hour,
+    channels_of,
+    exchangeable,
+    tells_the_hour,
+)
 from triagebook.analysis.columns import Kind, as_numbers, numbers_of
 from triagebook.analysis.distance import Coder, coarse, noise_floor, psi, share_noise
 from triagebook.analysis.onset import Split, split_by_likelihood, split_by_mean
@@ -42,12 +49,8 @@ _MIN_EFFECT = 0.05
 _MIN_SURE_EFFECT = 0.03
 """The same where the rows of the reference show no natural movement at all."""
 _PLAIN = 1.25
-_RARE_ROWS = 10
-"""Labels with fewer rows in both windows together are taken as one."""
 _LEAST_NULLS = 2.5
 """Fewer rows that lost or gained a value than three are chance, however small the table."""
-_CLOCK = 0.1
-"""With less of its variance left within an hour of the day, a column is read off a clock."""
 _BEYOND = 1.25
 """So many times its natural movement, and a column moved beyond it."""
 
@@ -217,12 +220,12 @@ def movement(
     matched = np.concatenate(blocks) if len(blocks) >= MIN_BLOCKS and timed else None
     base = ref_codes[matched] if matched is not None else ref_codes
     base_counts, after_counts = coder.counts(base), coder.counts(after)
-    clock = timed and kind == "number" and _tells_the_hour(coder, ref_codes, reference_times)
+    clock = timed and kind == "number" and tells_the_hour(coder, ref_codes, reference_times)
     if clock:
         # A clock's reading moves with how many rows come when: what is left at each hour is its own.
         late = current_times[split.index :] if split is not None else current_times
         came = reference_times[matched] if matched is not None else reference_times
-        base_counts = _as_many_by_hour(base, hour_of(came), hour_of(late), coder.bins)
+        base_counts = as_many_by_hour(base, hour_of(came), hour_of(late), coder.bins)
     effect = coder.distance(base_counts, after_counts)
     natural, null_natural = _natural(coder, ref_codes, blocks)
     rows = int((after >= 0).sum())
@@ -267,7 +270,7 @@ def movement(
         surprise=surprise,
         timed=timed,
         apart=apart(
-            _exchangeable(coded)[1:],
+            exchangeable(coded)[1:],
             ref_codes,
             after,
             blocks,
@@ -276,42 +279,6 @@ def movement(
         if timed and not clock
         else 0.0,
     )
-
-
-def _tells_the_hour(coder: Coder, codes: np.ndarray, times: np.ndarray) -> bool:
-    """Whether a number follows from the hour at which a row came, whatever the row."""
-    seen = codes >= 0
-    counts = coder.counts(codes)
-    rank = (np.cumsum(counts) - counts / 2) / max(counts.sum(), 1)
-    values, hours = rank[codes[seen]], hour_of(times[seen])
-    left = values - mean_by_hour(values, hours)[hours]
-    return float(left.var()) < _CLOCK * float(values.var())
-
-
-def _as_many_by_hour(
-    codes: np.ndarray, hours: np.ndarray, now: np.ndarray, bins: int
-) -> np.ndarray:
-    """Count bins as if rows came by the hours of `now`, shape (bins,); as many rows in all."""
-    share = np.bincount(now, minlength=24) / max(len(now), 1)
-    had = np.bincount(hours, minlength=24) / max(len(hours), 1)
-    weight = np.divide(share, had, out=np.zeros(24), where=had > 0)[hours]
-    seen = codes >= 0
-    return np.asarray(np.bincount(codes[seen], weight[seen], bins))
-
-
-@dataclass(frozen=True)
-class Coded:
-    """A column's bins in both windows."""
-
-    coder: Coder
-    reference: np.ndarray
-    current: np.ndarray
-
-    @classmethod
-    def of(cls, kind: Kind, reference: pd.Series, current: pd.Series) -> Coded:
-        """Bin a column by its reference."""
-        coder = Coder(kind, reference)
-        return cls(coder, coder.codes(reference), coder.codes(current))
 
 
 def table_movements(
@@ -354,7 +321,7 @@ def table_movements(
         cuts = np.cumsum([0, *(len(block) for block in blocks)])
         blocks = [np.arange(low, high) for low, high in pairwise(cuts)]
     found = surprises(
-        [_exchangeable(one) for one in coded],
+        [exchangeable(one) for one in coded],
         # A number that moved by a quarter of its spread is plain; shares that moved by a twentieth are not.
         [_PLAIN if one.coder.kind == "number" else 1.0 for one in coded],
         [one.reference[kept] for one in coded],
@@ -453,7 +420,7 @@ def _find_split(
     best: tuple[float, int] | None = None
     windows = past_windows(ref_times, int(cur_times[0]), int(cur_times[-1]))
     ref_hours, cur_hours = hour_of(ref_times), hour_of(cur_times)
-    for channel in _channels(coder, ref_codes):
+    for channel in channels_of(coder, ref_codes):
         expected = channel[np.maximum(ref_codes, -1)]
         hours = mean_by_hour(expected, ref_hours)
         centred = channel[cur_codes] - hours[cur_hours]
@@ -475,50 +442,3 @@ def _find_split(
     if best is None:
         return None
     return split_by_likelihood(ref_codes, cur_codes, cur_times, best[1], coder.bins)
-
-
-def _exchangeable(coded: Coded) -> list[np.ndarray]:
-    """Look-up tables from bin to number that treat both windows alike; nulls first.
-
-    What the reference never held is no such table: it is nothing there by definition. Rare labels and
-    those never seen are one, since which of them turn up is chance.
-    """
-    coder = coded.coder
-    null = np.zeros(coder.bins + 1)
-    null[-1] = 1.0
-    both = coder.counts(np.concatenate((coded.reference, coded.current)))
-    if coder.kind == "number":
-        rank = (np.cumsum(both) - both / 2) / max(both.sum(), 1)
-        level = np.append(rank, 0.5)
-        return [null, level, np.append(np.abs(2 * rank - 1), 0.5)]
-    rare = np.append(both < _RARE_ROWS, False).astype(float)
-    rare[coder.bins - 1] = 1.0
-    tables = [null, rare]
-    for code in np.argsort(both[:-1], kind="stable")[::-1][:12]:
-        if both[code] >= _RARE_ROWS:
-            one = np.zeros(coder.bins + 1)
-            one[code] = 1.0
-            tables.append(one)
-    return tables
-
-
-def _channels(coder: Coder, ref_codes: np.ndarray) -> list[np.ndarray]:
-    """Look-up tables from bin to number: level, spread, never seen, null (index -1 is the null bin)."""
-    counts = coder.counts(ref_codes)
-    total = max(counts.sum(), 1)
-    null = np.zeros(coder.bins + 1)
-    null[-1] = 1.0
-    unseen = np.zeros(coder.bins + 1)
-    if coder.kind == "number":
-        rank = (np.cumsum(counts) - counts / 2) / total
-        level = np.append(rank, rank.mean())
-        spread = np.append(np.abs(2 * rank - 1), np.abs(2 * rank - 1).mean())
-        unseen[[0, coder.bins - 1]] = 1.0
-        return [level, spread, unseen, null]
-    unseen[coder.bins - 1] = 1.0
-    tables = [unseen, null]
-    for code in np.argsort(counts)[::-1][:8]:
-        one = np.zeros(coder.bins + 1)
-        one[code] = 1.0
-        tables.append(one)
-    return tables

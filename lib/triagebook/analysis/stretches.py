@@ -99,10 +99,10 @@ def _apart(channel: np.ndarray, by_block: np.ndarray, now: np.ndarray, level: fl
         # tau² is known from k stretches only (Satterthwaite's degrees of freedom of the sum).
         free = (k - 1) * ((chance + between) / between) ** 2
         # Far out both tails are nought: their logarithms are compared.
-        z = -float(norm.ppf(max(float(t.sf(z, free)), 1e-300)))
+        z = float(-norm.ppf(max(float(t.sf(z, free)), 1e-300)))
     worst = _FARTHER * float(np.abs(means - middle).max())
     out = abs(mean - middle) / worst if worst > 0 else np.inf
-    return max(0.0, min(z / level, out))
+    return float(max(0.0, min(z / level, out)))
 
 
 def _root_deviance(hits: float, rows: int, share: float) -> float:

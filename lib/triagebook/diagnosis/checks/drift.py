@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -287,10 +287,12 @@ def harm(ctx: Context) -> Iterable[Answer]:
             put_back = restored_rows(ctx, column)
             result = stand_in.harm(*put_back[:3]) if put_back else None
             if result is not None and put_back is not None:
-                out.append(
-                    FeatureHarm(column.name, column.locus, result, put_back[3], column.since)
-                )
-                yield _harm_answer(ctx, column, stand_in, result, put_back[3])
+                how = put_back[3]
+                mixed = _of_the_mix(ctx, column, put_back[0], put_back[2], result)
+                if mixed is not None:
+                    result, how = mixed, "rows weighed to the reference's mix"
+                out.append(FeatureHarm(column.name, column.locus, result, how, column.since))
+                yield _harm_answer(ctx, column, stand_in, result, how)
                 continue
         if weight is None and ctx.features and column.name not in ctx.features:
             yield _not_read(ctx, column)
@@ -299,14 +301,50 @@ def harm(ctx: Context) -> Iterable[Answer]:
         yield _importance_answer(ctx, column, weight)
 
 
+def _of_the_mix(
+    ctx: Context, column: Column, rows: pd.DataFrame, served: np.ndarray, alone: Harm
+) -> Harm | None:
+    """Measure what a mix did by the rows that it brought; None where the column alone did more.
+
+    More rows of a segment bring all that they differ in, not only their label: as many decisions are
+    others as the segment's share moved, times how much oftener it is decided positive.
+    """
+    segment, view = ctx.results.get("segments", {}).get(column.name), ctx.role("predictions")
+    if segment is None or view is None:
+        return None
+    value = segment.partition("=")[2]
+    inside = (rows[column.name].astype(str) == value).to_numpy()
+    known = view.reference[column.name].dropna().astype(str)
+    if not 0 < inside.sum() < len(rows) or known.empty:
+        return None
+    more = float(inside.mean()) - float((known == value).mean())
+    rates = [float(served[part].mean()) for part in (inside, ~inside)]
+    spread = sum(
+        rate * (1 - rate) / part.sum() for rate, part in zip(rates, (inside, ~inside), strict=True)
+    )
+    moved = more * (rates[0] - rates[1])
+    error = 1.96 * abs(more) * float(np.sqrt(spread))
+    if abs(moved) <= alone.changed:
+        return None
+    return replace(
+        alone,
+        changed=abs(moved),
+        low=max(0.0, abs(moved) - error),
+        high=min(1.0, abs(moved) + error),
+        positive_restored=alone.positive_now - moved,
+    )
+
+
 def _harmful(ctx: Context, column: Column, result: Harm) -> bool:
     """Whether the model minds: surely so, or by a feature that it uses.
 
     A few decisions near the threshold change whatever is put back. Where the range of what changes
-    reaches down to next to none, the importance, learnt from many more rows, has to say so too.
+    reaches down to next to none, the importance, learnt from many more rows, has to say so too; a
+    mix brings more than the column that tells it.
     """
     sure = result.low >= HARMLESS_SHARE / 2
-    used = ctx.importance.get(column.name, 1.0) >= _HARDLY_USED
+    mix = column.name in ctx.results.get("segments", {})
+    used = mix or ctx.importance.get(column.name, 1.0) >= _HARDLY_USED
     return result.changed >= HARMLESS_SHARE and (sure or used)
 
 
