@@ -339,13 +339,24 @@ def _harmful(ctx: Context, column: Column, result: Harm) -> bool:
     """Whether the model minds: surely so, or by a feature that it uses.
 
     A few decisions near the threshold change whatever is put back. Where the range of what changes
-    reaches down to next to none, the importance, learnt from many more rows, has to say so too; a
-    mix brings more than the column that tells it.
+    reaches below the line, the importance, learnt from many more rows, has to say so too; a
+    mix brings more than the column that tells it. Where scores are probabilities, their mean says by
+    how many positives in a hundred the model expects others, whichever side of the threshold.
     """
-    sure = result.low >= HARMLESS_SHARE / 2
+    view = ctx.role("predictions")
+    score = view.reference[view.spec.score] if view is not None and view.spec.score else None
+    likely = score is not None and _probabilities(score)
+    if likely and abs(result.score_shift) >= HARMLESS_SHARE:
+        return True
+    sure = result.low >= HARMLESS_SHARE
     mix = column.name in ctx.results.get("segments", {})
     used = mix or ctx.importance.get(column.name, 1.0) >= _HARDLY_USED
     return result.changed >= HARMLESS_SHARE and (sure or used)
+
+
+def _probabilities(score: pd.Series) -> bool:
+    numbers = pd.to_numeric(score, errors="coerce").dropna()
+    return bool(numbers.between(0, 1).all())
 
 
 def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, how: str) -> Answer:
