@@ -158,8 +158,10 @@ def plainly(column: Column) -> float:
     sudden = m.split is not None or m.jump >= 2.5
     if not m.timed or not m.natural or sudden or abs(m.null_gap) >= 0.01:
         return 1.0
-    # At 1.25 chance gives it once in thirty alerts; at 1.6 it hardly ever does.
-    return float(np.clip((m.ratio - 1.2) / 0.4, 0.2, 1.0))
+    far = (m.effect / max(m.natural, m.noise, 0.01) - 1.0) / 0.6
+    # The sharper tests: at 1.25 chance gives it once in thirty alerts, at 1.6 hardly ever.
+    sure = (m.ratio - 1.2) / 0.4 if m.ratio > 1.0 + 0.6 * far + 1e-9 else 0.0
+    return float(np.clip(max(far, sure), 0.2, 1.0))
 
 
 def announced(ctx: Context, column: Column) -> str | None:
