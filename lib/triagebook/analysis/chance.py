@@ -11,7 +11,7 @@ from scipy.stats import chi2
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ALPHA = 0.03
+ALPHA = 0.04
 """Chance that any column of a table is called moved though none is."""
 _DRAWS = 999
 _MAX_ROWS = 4_000
@@ -80,15 +80,15 @@ def surprises(
         own, few, steady = [], [], True
         bins = len(tables_of[0])
         # Every channel is a function of the bin, so that counts of bins say all that rows would.
-        before, after = _counts(old, bins), _counts(new, bins)
-        by_block = np.array([_counts(old[block], bins) for block in blocks])
+        before, after = counts_of(old, bins), counts_of(new, bins)
+        by_block = np.array([counts_of(old[block], bins) for block in blocks])
         drawn_codes = np.concatenate((old, new))[sample]
         for place, channel in enumerate(tables_of):
-            _, spread = _moments(channel, before + after)
+            _, spread = moments(channel, before + after)
             if spread <= 0:
                 own.append(0.0)
                 continue
-            apart = _moments(channel, after)[0] - _moments(channel, before)[0]
+            apart = moments(channel, after)[0] - moments(channel, before)[0]
             scale = weight if place else 1.0
             own.append(abs(apart / (spread * float(np.sqrt(1 / n + 1 / m)))) / scale)
             part = channel[drawn_codes]
@@ -109,12 +109,12 @@ def surprises(
     return out
 
 
-def _counts(codes: np.ndarray, bins: int) -> np.ndarray:
+def counts_of(codes: np.ndarray, bins: int) -> np.ndarray:
     """How often each bin occurs, shape (bins,); the last is the null bin, code -1."""
     return np.roll(np.bincount(codes + 1, minlength=bins), -1)
 
 
-def _moments(channel: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+def moments(channel: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation of a channel over rows that are given as counts of its bins."""
     there = counts > 0
     values, rows = channel[there], counts[there]
@@ -143,7 +143,7 @@ def _even(channel: np.ndarray, counts: np.ndarray, by_block: np.ndarray, channel
     """Whether blocks of the reference differ no more than chance: Cochran's Q over their means."""
     if len(by_block) < 4:
         return True
-    _, spread = _moments(channel, counts)
+    _, spread = moments(channel, counts)
     if spread <= 0:
         return True
     sizes = by_block.sum(axis=1)

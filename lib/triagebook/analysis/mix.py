@@ -31,11 +31,14 @@ class MixChange:
     share_current: float
     before: float
     after: float
+    chance: float = 0.0
+    """Distance that two samples of one distribution and of these sizes have on average."""
 
     @property
     def explained(self) -> float:
-        """Share of the movement that the mix accounts for, at most 1."""
-        return 1 - self.after / self.before if self.before > 0 else 0.0
+        """Share of the movement beyond chance that the mix accounts for, at most 1."""
+        beyond = self.before - self.chance
+        return 1 - max(self.after - self.chance, 0.0) / beyond if beyond > 0 else 0.0
 
 
 def segment_shift(reference: pd.Series, current: pd.Series) -> tuple[str, float, float] | None:
@@ -137,4 +140,7 @@ def mix_change(
     values = old[column].to_numpy(dtype=float)
     again = rng.choice(values, size=size, p=weight / weight.sum())
     now = new[column].to_numpy(dtype=float)
-    return MixChange(column, by, moved[0], moved[1], moved[2], ks(values, now), ks(again, now))
+    # The mean of Kolmogorov's distribution is 0.8687.
+    chance = 0.8687 * float(np.sqrt((size + len(now)) / (size * len(now))))
+    before, after = ks(values, now), ks(again, now)
+    return MixChange(column, by, moved[0], moved[1], moved[2], before, after, chance)

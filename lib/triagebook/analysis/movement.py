@@ -25,9 +25,17 @@ from triagebook.analysis.blocks import (
     same_hours,
 )
 from triagebook.analysis.chance import Surprise, surprises
+from triagebook.analysis.channels import (
+    Coded,
+    as_many_by_hour,
+    channels_of,
+    exchangeable,
+    tells_the_hour,
+)
 from triagebook.analysis.columns import Kind, as_numbers, numbers_of
 from triagebook.analysis.distance import Coder, coarse, noise_floor, psi, share_noise
 from triagebook.analysis.onset import Split, split_by_likelihood, split_by_mean
+from triagebook.analysis.stretches import SPLITS, apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +49,6 @@ _MIN_EFFECT = 0.05
 _MIN_SURE_EFFECT = 0.03
 """The same where the rows of the reference show no natural movement at all."""
 _PLAIN = 1.25
-_RARE_ROWS = 10
-"""Labels with fewer rows in both windows together are taken as one."""
 _LEAST_NULLS = 2.5
 """Fewer rows that lost or gained a value than three are chance, however small the table."""
 _BEYOND = 1.25
@@ -98,13 +104,15 @@ class Movement:
     """How far beyond chance, where the rows of both windows could be exchanged; None where not."""
     timed: bool = False
     """Whether blocks are earlier days, rather than stretches of rows in whatever order they stand."""
+    apart: float = 0.0
+    """How far its means and shares lie from those of earlier days, over what a next day may show."""
 
     @property
     def distance_moved(self) -> bool:
         """Whether the distance is larger than sampling gives, and large enough to matter."""
         if self.effect >= max(self.noise, _MIN_EFFECT):
             return True
-        return self._surprise >= 1 and self.effect >= _MIN_SURE_EFFECT
+        return max(self._surprise, self.apart) >= 1 and self.effect >= _MIN_SURE_EFFECT
 
     @property
     def _surprise(self) -> float:
@@ -135,14 +143,16 @@ class Movement:
     def ratio(self) -> float:
         """Effect over the natural movement (or the noise, where no block could be compared).
 
-        Where rows can be exchanged, the same scale by the sharper test: 1.25 is the level of chance.
-        However sure, it has to lie beyond what earlier days do.
+        Where rows can be exchanged, or there are days to compare, the same scale by the sharper test:
+        1.25 is the level of chance. However sure, it has to lie beyond what earlier days do.
         """
-        sure = self._surprise if self.effect >= _MIN_SURE_EFFECT else 0.0
-        sharper = _BEYOND * sure
+        by_distance = self.effect / max(self.natural, self.noise, 0.01)
+        if self.effect < _MIN_SURE_EFFECT:
+            return by_distance
+        sharper = self._surprise
         if self.timed:
-            sharper = min(sharper, self.effect / max(self.natural, 0.01))
-        return max(self.effect / max(self.natural, self.noise, 0.01), sharper)
+            sharper = min(sharper, self.effect / max(self.natural, 0.01) / _BEYOND)
+        return max(by_distance, _BEYOND * max(sharper, self.apart))
 
     @property
     def strength(self) -> float:
@@ -210,6 +220,12 @@ def movement(
     matched = np.concatenate(blocks) if len(blocks) >= MIN_BLOCKS and timed else None
     base = ref_codes[matched] if matched is not None else ref_codes
     base_counts, after_counts = coder.counts(base), coder.counts(after)
+    clock = timed and kind == "number" and tells_the_hour(coder, ref_codes, reference_times)
+    if clock:
+        # A clock's reading moves with how many rows come when: what is left at each hour is its own.
+        late = current_times[split.index :] if split is not None else current_times
+        came = reference_times[matched] if matched is not None else reference_times
+        base_counts = as_many_by_hour(base, hour_of(came), hour_of(late), coder.bins)
     effect = coder.distance(base_counts, after_counts)
     natural, null_natural = _natural(coder, ref_codes, blocks)
     rows = int((after >= 0).sum())
@@ -253,22 +269,16 @@ def movement(
         null_natural=null_natural,
         surprise=surprise,
         timed=timed,
+        apart=apart(
+            exchangeable(coded)[1:],
+            ref_codes,
+            after,
+            blocks,
+            columns * (SPLITS if split is not None else 1),
+        )
+        if timed and not clock
+        else 0.0,
     )
-
-
-@dataclass(frozen=True)
-class Coded:
-    """A column's bins in both windows."""
-
-    coder: Coder
-    reference: np.ndarray
-    current: np.ndarray
-
-    @classmethod
-    def of(cls, kind: Kind, reference: pd.Series, current: pd.Series) -> Coded:
-        """Bin a column by its reference."""
-        coder = Coder(kind, reference)
-        return cls(coder, coder.codes(reference), coder.codes(current))
 
 
 def table_movements(
@@ -311,7 +321,7 @@ def table_movements(
         cuts = np.cumsum([0, *(len(block) for block in blocks)])
         blocks = [np.arange(low, high) for low, high in pairwise(cuts)]
     found = surprises(
-        [_exchangeable(one) for one in coded],
+        [exchangeable(one) for one in coded],
         # A number that moved by a quarter of its spread is plain; shares that moved by a twentieth are not.
         [_PLAIN if one.coder.kind == "number" else 1.0 for one in coded],
         [one.reference[kept] for one in coded],
@@ -410,7 +420,7 @@ def _find_split(
     best: tuple[float, int] | None = None
     windows = past_windows(ref_times, int(cur_times[0]), int(cur_times[-1]))
     ref_hours, cur_hours = hour_of(ref_times), hour_of(cur_times)
-    for channel in _channels(coder, ref_codes):
+    for channel in channels_of(coder, ref_codes):
         expected = channel[np.maximum(ref_codes, -1)]
         hours = mean_by_hour(expected, ref_hours)
         centred = channel[cur_codes] - hours[cur_hours]
@@ -432,50 +442,3 @@ def _find_split(
     if best is None:
         return None
     return split_by_likelihood(ref_codes, cur_codes, cur_times, best[1], coder.bins)
-
-
-def _exchangeable(coded: Coded) -> list[np.ndarray]:
-    """Look-up tables from bin to number that treat both windows alike; nulls first.
-
-    What the reference never held is no such table: it is nothing there by definition. Rare labels and
-    those never seen are one, since which of them turn up is chance.
-    """
-    coder = coded.coder
-    null = np.zeros(coder.bins + 1)
-    null[-1] = 1.0
-    both = coder.counts(np.concatenate((coded.reference, coded.current)))
-    if coder.kind == "number":
-        rank = (np.cumsum(both) - both / 2) / max(both.sum(), 1)
-        level = np.append(rank, 0.5)
-        return [null, level, np.append(np.abs(2 * rank - 1), 0.5)]
-    rare = np.append(both < _RARE_ROWS, False).astype(float)
-    rare[coder.bins - 1] = 1.0
-    tables = [null, rare]
-    for code in np.argsort(both[:-1], kind="stable")[::-1][:12]:
-        if both[code] >= _RARE_ROWS:
-            one = np.zeros(coder.bins + 1)
-            one[code] = 1.0
-            tables.append(one)
-    return tables
-
-
-def _channels(coder: Coder, ref_codes: np.ndarray) -> list[np.ndarray]:
-    """Look-up tables from bin to number: level, spread, never seen, null (index -1 is the null bin)."""
-    counts = coder.counts(ref_codes)
-    total = max(counts.sum(), 1)
-    null = np.zeros(coder.bins + 1)
-    null[-1] = 1.0
-    unseen = np.zeros(coder.bins + 1)
-    if coder.kind == "number":
-        rank = (np.cumsum(counts) - counts / 2) / total
-        level = np.append(rank, rank.mean())
-        spread = np.append(np.abs(2 * rank - 1), np.abs(2 * rank - 1).mean())
-        unseen[[0, coder.bins - 1]] = 1.0
-        return [level, spread, unseen, null]
-    unseen[coder.bins - 1] = 1.0
-    tables = [unseen, null]
-    for code in np.argsort(counts)[::-1][:8]:
-        one = np.zeros(coder.bins + 1)
-        one[code] = 1.0
-        tables.append(one)
-    return tables

@@ -7,7 +7,7 @@ import pytest
 from triagebook.analysis.blocks import DAY
 from triagebook.analysis.harm import StandIn, back_to_reference, decision_threshold
 from triagebook.analysis.mix import mix_change, segment_shift
-from triagebook.analysis.season import season
+from triagebook.analysis.season import recurrence, season
 
 
 def daily(days, slope, seed=0, noise=1.0, per_day=24):
@@ -103,3 +103,64 @@ def test_putting_back_keeps_the_order_and_fills_nulls():
     assert back[0] > back[3] > back[1] or new.nunique() < 5
     text = back_to_reference(pd.Series(list("aab")), pd.Series(["z"] * 50))
     assert set(text) <= {"a", "b"}
+
+
+# --- weeks ----------------------------------------------------------------------------------------
+
+
+def weekly(rng, swing, now_swing, days=28, first=20_003, rows=400):
+    """A number with daily and weekly course, its times, and the same of two days after the last week."""
+    n = rows * days
+    old = np.sort(first * DAY + rng.integers(0, days * DAY, n))
+    new = np.sort((first + days) * DAY + rng.integers(0, 2 * DAY, 2 * rows))
+
+    def values(times, size):
+        # The two days after a whole number of weeks are the first two of the reference's weeks.
+        there = (times // DAY - first) % 7 < 2
+        hour = times % DAY / DAY
+        return np.exp(
+            0.8 * (rng.normal(size=len(times)) + size * there + 0.4 * np.sin(6.28 * hour))
+        )
+
+    return values(old, swing), old, values(new, now_swing), new
+
+
+def test_a_movement_of_every_weekend_is_known_again():
+    found = recurrence(*weekly(np.random.default_rng(0), 0.8, 0.8), tests=50)
+    assert found.holds
+    assert found.again == pytest.approx(1, abs=0.35)
+    assert found.surety > 2
+    assert found.swing > 0.1
+    assert found.weeks == 3
+
+
+def test_a_week_without_pattern_repeats_nothing():
+    rng = np.random.default_rng(1)
+    held = sum(recurrence(*weekly(rng, 0.0, 0.0)).holds for _ in range(100))
+    assert held <= 3
+
+
+def test_a_movement_that_never_came_before_is_no_season():
+    assert not recurrence(*weekly(np.random.default_rng(2), 0.0, 0.8), tests=50).holds
+
+
+def test_a_season_that_comes_thrice_as_large_or_not_at_all_is_not_the_same():
+    rng = np.random.default_rng(3)
+    assert not recurrence(*weekly(rng, 0.25, 1.2), tests=50).holds
+    assert not recurrence(*weekly(rng, 0.8, 0.0), tests=50).holds
+
+
+def test_one_day_of_the_past_makes_no_week():
+    rng = np.random.default_rng(4)
+    old, times, new, now = weekly(rng, 0.0, 0.8)
+    once = times // DAY == 20_003 + 7
+    old[once] *= np.exp(0.8 * 0.8)
+    assert not recurrence(old, times, new, now, tests=50).holds
+
+
+def test_a_fortnight_and_thirty_rows_are_the_least_to_know_a_week_by():
+    rng = np.random.default_rng(5)
+    assert recurrence(*weekly(rng, 0.8, 0.8, days=12)) is None
+    old, times, new, now = weekly(rng, 0.8, 0.8)
+    assert recurrence(old, times, new[:29], now[:29]) is None
+    assert recurrence(np.full(len(old), 2.0), times, new, now) is None

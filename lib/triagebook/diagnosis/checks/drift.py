@@ -1,21 +1,20 @@
-"""Whether a movement is the season's, the mix's, or without consequence for the model."""
+"""Whether a movement is the mix's, or without consequence for the model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from triagebook.analysis.columns import as_numbers
 from triagebook.analysis.harm import back_to_reference
 from triagebook.analysis.mix import MixChange, lost_rows, mix_change, segment_shift
-from triagebook.analysis.season import season
-from triagebook.core.words import count, number, share
+from triagebook.core.words import count, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.inputs import (
     announced,
-    how_far,
     lead,
     matched_reference,
     no_tables,
@@ -30,86 +29,11 @@ if TYPE_CHECKING:
 
 HARMLESS_SHARE = 0.01
 """Fewer decisions changed than this, and a movement is called harmless."""
-
-
-@check(
-    "drift.season",
-    "Is it the season?",
-    finds=("drift.seasonal",),
-    opposes=("drift.feature_shift", "drift.seasonal"),
-)
-def seasonal(ctx: Context) -> Iterable[Answer]:
-    """Carry the reference's daily levels on to now, and look a week back."""
-    found = ctx.results.setdefault("seasons", {})
-    candidates = [c for c in ctx.roots if c.kind == "number"]
-    # What everyone sees on a dashboard: a large index, whether or not it is natural.
-    loud = [c for c in candidates if c.movement.beyond_natural or c.movement.psi > 0.1][:8]
-    other_fault = any(c.movement.beyond_natural for c in ctx.roots)
-    for column in loud:
-        view = ctx.rows(column)
-        if not view.timed:
-            continue
-        start = column.movement.split.index if column.movement.split else 0
-        result = season(
-            pd.to_numeric(view.reference[column.name], errors="coerce").to_numpy("float64"),
-            view.reference_times,
-            pd.to_numeric(view.current[column.name], errors="coerce").to_numpy("float64")[start:],
-            view.current_times[start:],
-        )
-        if result is None:
-            continue
-        found[column.locus] = result
-        feature, natural = f"feature:{column.name}", not column.movement.beyond_natural
-        expected = result.expected_now
-        statement = (
-            f"{column.table}.{column.name} is {number(result.actual)}; trend and season expect "
-            f"{number(result.expected)} ({number(result.low)} to {number(result.high)}), "
-            f"the flat mean of the reference is {number(result.reference_mean)}"
-        )
-        if result.week_before is not None:
-            statement += f", a week before it was {number(result.week_before)}"
-        by_trend = result.share_by_trend
-        if expected and natural:
-            # A season that fits still explains nothing of another column that left its range.
-            weight = 1.2 + max(by_trend, 0.0) - (1.5 if other_fault else 0.0)
-            # Of several, the one that a dashboard shows loudest is the one people ask about.
-            weight += 0.1 * min(column.movement.psi, 3.0)
-            if ctx.features and column.name not in ctx.features:
-                weight -= 1.0  # what the model does not read, it does not feel
-        else:
-            weight = 0.3 if expected else -2.5
-        yield Answer(
-            locus=feature,
-            verdict="ok" if expected else "bad",
-            statement=statement,
-            value=round(result.actual, 4),
-            unit=view.spec.unit.get(column.name) or None,
-            threshold=round(result.high if result.actual > result.expected else result.low, 4),
-            effect=round(by_trend, 3),
-            since=None if expected else column.since,
-            evidence=ctx.cite("tables", column.table),
-            signals=(
-                Signal(
-                    "drift.seasonal",
-                    feature,
-                    weight,
-                    headline=f"{column.name} moved with the season ({how_far(column)}).",
-                    mechanism=(
-                        f"{column.name} follows a trend that was there before: it explains "
-                        f"{share(max(by_trend, 0.0))} of the movement from the flat mean."
-                    ),
-                ),
-                *((Signal("drift.feature_shift", feature, -1.0),) if expected and natural else ()),
-            ),
-        )
-    if ctx.inputs and not loud:
-        yield Answer(
-            locus=f"service:{ctx.bundle.service.name}",
-            verdict="ok",
-            statement="No input lies far enough from its reference to ask for the season",
-            evidence=ctx.cite("tables"),
-            signals=(Signal("drift.seasonal", "*", -2.0),),
-        )
+_LEADS = 1.5
+"""So many times as far as another, and a column can be what moved it."""
+_TENTH = "\x1ftenth"
+_HARDLY_USED = 0.02
+"""A feature that carries less of the model's output than this is hardly used."""
 
 
 @check(
@@ -179,6 +103,7 @@ def mix(ctx: Context) -> Iterable[Answer]:
                 Signal("drift.feature_shift", f"feature:{column.name}", -1.6),
             ),
         )
+    yield from _followers(ctx, carried)
     for name, result in best.items():
         if result.explained < 0.3:
             yield Answer(
@@ -202,6 +127,50 @@ def mix(ctx: Context) -> Iterable[Answer]:
             evidence=ctx.cite("tables"),
             signals=(Signal("drift.population_shift", "*", -2.5),),
         )
+
+
+def _followers(ctx: Context, carried: dict[str, MixChange]) -> Iterable[Answer]:
+    """Tell of numbers that moved because another column did, with which they hang together."""
+    moved = [c for c in ctx.roots if c.movement.beyond_natural]
+    told: set[str] = set()
+    for by, result in carried.items():
+        told.add(result.column)
+        yield _follower(ctx, result, by)
+    for column in [c for c in moved if c.kind == "number" and c.name not in told][:8]:
+        leaders = [
+            c
+            for c in moved
+            if c.table == column.table
+            and c.kind == "number"
+            and c.movement.strength >= _LEADS * column.movement.strength
+        ]
+        if not leaders:
+            continue
+        leader = leaders[0]
+        old, new = matched_reference(ctx, leader), ctx.after(leader)
+        cuts = np.unique(np.nanquantile(as_numbers(old[leader.name]), np.linspace(0.1, 0.9, 9)))
+        pairs = []
+        for part in (old, new):
+            number = pd.to_numeric(part[leader.name], errors="coerce").to_numpy("float64")
+            tenth = pd.Series(np.searchsorted(cuts, number).astype(str), index=part.index)
+            pairs.append(part[[column.name]].assign(**{_TENTH: tenth.where(~np.isnan(number))}))
+        found = mix_change(pairs[0], pairs[1], column.name, _TENTH)
+        if found is not None and found.explained >= 0.6:
+            yield _follower(ctx, found, leader.name)
+
+
+def _follower(ctx: Context, result: MixChange, leader: str) -> Answer:
+    return Answer(
+        locus=f"feature:{result.column}",
+        verdict="ok",
+        statement=(
+            f"{result.column} moved along with {leader}: at today's {leader}, "
+            f"{share(min(max(result.explained, 0.0), 1.0))} of its movement is gone"
+        ),
+        effect=round(result.explained, 3),
+        evidence=ctx.cite("tables"),
+        signals=(Signal("drift.feature_shift", f"feature:{result.column}", -2.0),),
+    )
 
 
 def _lost(ctx: Context, column: Column) -> Answer | None:
@@ -318,10 +287,12 @@ def harm(ctx: Context) -> Iterable[Answer]:
             put_back = restored_rows(ctx, column)
             result = stand_in.harm(*put_back[:3]) if put_back else None
             if result is not None and put_back is not None:
-                out.append(
-                    FeatureHarm(column.name, column.locus, result, put_back[3], column.since)
-                )
-                yield _harm_answer(ctx, column, stand_in, result, put_back[3])
+                how = put_back[3]
+                mixed = _of_the_mix(ctx, column, put_back[0], put_back[2], result)
+                if mixed is not None:
+                    result, how = mixed, "rows weighed to the reference's mix"
+                out.append(FeatureHarm(column.name, column.locus, result, how, column.since))
+                yield _harm_answer(ctx, column, stand_in, result, how)
                 continue
         if weight is None and ctx.features and column.name not in ctx.features:
             yield _not_read(ctx, column)
@@ -330,8 +301,66 @@ def harm(ctx: Context) -> Iterable[Answer]:
         yield _importance_answer(ctx, column, weight)
 
 
+def _of_the_mix(
+    ctx: Context, column: Column, rows: pd.DataFrame, served: np.ndarray, alone: Harm
+) -> Harm | None:
+    """Measure what a mix did by the rows that it brought; None where the column alone did more.
+
+    More rows of a segment bring all that they differ in, not only their label: as many decisions are
+    others as the segment's share moved, times how much oftener it is decided positive.
+    """
+    segment, view = ctx.results.get("segments", {}).get(column.name), ctx.role("predictions")
+    if segment is None or view is None:
+        return None
+    value = segment.partition("=")[2]
+    inside = (rows[column.name].astype(str) == value).to_numpy()
+    known = view.reference[column.name].dropna().astype(str)
+    if not 0 < inside.sum() < len(rows) or known.empty:
+        return None
+    more = float(inside.mean()) - float((known == value).mean())
+    rates = [float(served[part].mean()) for part in (inside, ~inside)]
+    spread = sum(
+        rate * (1 - rate) / part.sum() for rate, part in zip(rates, (inside, ~inside), strict=True)
+    )
+    moved = more * (rates[0] - rates[1])
+    error = 1.96 * abs(more) * float(np.sqrt(spread))
+    if abs(moved) <= alone.changed:
+        return None
+    return replace(
+        alone,
+        changed=abs(moved),
+        low=max(0.0, abs(moved) - error),
+        high=min(1.0, abs(moved) + error),
+        positive_restored=alone.positive_now - moved,
+    )
+
+
+def _harmful(ctx: Context, column: Column, result: Harm) -> bool:
+    """Whether the model minds: surely so, or by a feature that it uses.
+
+    A few decisions near the threshold change whatever is put back. Where the range of what changes
+    reaches below the line, the importance, learnt from many more rows, has to say so too; a
+    mix brings more than the column that tells it. Where scores are probabilities, their mean says by
+    how many positives in a hundred the model expects others, whichever side of the threshold.
+    """
+    view = ctx.role("predictions")
+    score = view.reference[view.spec.score] if view is not None and view.spec.score else None
+    likely = score is not None and _probabilities(score)
+    if likely and abs(result.score_shift) >= HARMLESS_SHARE:
+        return True
+    sure = result.low >= HARMLESS_SHARE
+    mix = column.name in ctx.results.get("segments", {})
+    used = mix or ctx.importance.get(column.name, 1.0) >= _HARDLY_USED
+    return result.changed >= HARMLESS_SHARE and (sure or used)
+
+
+def _probabilities(score: pd.Series) -> bool:
+    numbers = pd.to_numeric(score, errors="coerce").dropna()
+    return bool(numbers.between(0, 1).all())
+
+
 def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, how: str) -> Answer:
-    harmful = result.changed >= HARMLESS_SHARE
+    harmful = _harmful(ctx, column, result)
     segment = ctx.results.get("segments", {}).get(column.name)
     view = ctx.role("predictions")
     return Answer(
@@ -358,13 +387,18 @@ def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, 
                 headline=f"{column.name} moved, and the model hardly minds.",
                 mechanism=f"Put back, {share(result.changed)} of decisions change.",
             ),
-            Signal("drift.feature_shift", f"feature:{column.name}", 0.7 if harmful else -1.0),
-            Signal("drift.seasonal", f"feature:{column.name}", 0.3 if not harmful else -0.2),
+            # What a category does to the model it does as a change of the mix.
             *(
-                (Signal("drift.population_shift", segment, -2.5),)
-                if segment is not None and not harmful
+                (Signal("drift.population_shift", segment, 0.7 if harmful else -2.5),)
+                if segment
                 else ()
             ),
+            *(
+                (Signal("drift.feature_shift", f"feature:{column.name}", 0.7 if harmful else -1.0),)
+                if not (segment and harmful)
+                else ()
+            ),
+            Signal("drift.seasonal", f"feature:{column.name}", 0.3 if not harmful else -0.2),
         ),
     )
 
@@ -391,14 +425,14 @@ def _not_read(ctx: Context, column: Column) -> Answer:
 
 
 def _importance_answer(ctx: Context, column: Column, weight: float) -> Answer:
-    little = weight < 0.02
+    little = weight < _HARDLY_USED
     return Answer(
         locus=f"feature:{column.name}",
         verdict="ok" if little else "bad",
         statement=f"{column.name} carries {share(weight)} of the model's output",
         value=round(weight, 4),
         unit="share of importance",
-        threshold=0.02,
+        threshold=_HARDLY_USED,
         since=column.since,
         evidence=ctx.cite("tables", column.table),
         signals=(
