@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.blocks import DAY
+from triagebook.analysis.blocks import DAY, HOUR
 from triagebook.analysis.serials import running_numbers
+from triagebook.analysis.thinning import uneven, vanished
 from triagebook.analysis.volume import shortfall
 from triagebook.core.words import clock, count, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from triagebook.analysis.serials import Numbers
+    from triagebook.analysis.volume import Shortfall
     from triagebook.diagnosis.context import Context, View
 
 
@@ -118,17 +120,25 @@ def _incomplete(ctx: Context, view: View, *, by_count: bool) -> Answer | None:
     """Tell of rows that are missing: by gaps in their running numbers, else, if asked, by their count."""
     if _sampled(ctx, view.name):
         return None
-    reference, reference_times = every_row(ctx.tables[view.name], "reference")
-    current, current_times = every_row(ctx.tables[view.name], "current")
+    rows = _Rows(
+        *every_row(ctx.tables[view.name], "reference"), *every_row(ctx.tables[view.name], "current")
+    )
     numbers = None
-    if len(view.spec.key_columns) == 1 and {*view.spec.key_columns} <= {*reference, *current}:
+    if len(view.spec.key_columns) == 1 and {*view.spec.key_columns} <= {*rows.old, *rows.new}:
         (key,) = view.spec.key_columns
-        numbers = running_numbers(reference[key], reference_times, current[key], current_times)
+        numbers = running_numbers(rows.old[key], rows.old_times, rows.new[key], rows.new_times)
     if numbers is not None and numbers.missing:
         return _left_out(ctx, view, numbers)
-    if not by_count:
-        return None
-    return _short(ctx, view, reference_times, current_times, numbers)
+    return _short(ctx, view, rows, numbers) if by_count else None
+
+
+class _Rows(NamedTuple):
+    """All rows of a table, of the reference and the current window, in time order."""
+
+    old: pd.DataFrame
+    old_times: np.ndarray
+    new: pd.DataFrame
+    new_times: np.ndarray
 
 
 def _sampled(ctx: Context, name: str) -> bool:
@@ -172,14 +182,8 @@ def _left_out(ctx: Context, view: View, numbers: Numbers) -> Answer:
     )
 
 
-def _short(
-    ctx: Context,
-    view: View,
-    reference_times: np.ndarray,
-    current_times: np.ndarray,
-    numbers: Numbers | None,
-) -> Answer | None:
-    found = shortfall(reference_times, current_times)
+def _short(ctx: Context, view: View, rows: _Rows, numbers: Numbers | None) -> Answer | None:
+    found = shortfall(rows.old_times, rows.new_times)
     if found is None:
         return None
     since = moment(found.start)
@@ -187,17 +191,13 @@ def _short(
     weight, words = 4.5, ""
     if found.nats < _SURE_NATS:
         weight, words = weight - 3.0, "; so few rows may be chance"
-    if found.seen_before:
-        weight, words = weight - 4.0, f"; another day had {count(found.least)} at those hours"
-    if numbers is not None:
-        weight -= 3.5
-        words += "; their running numbers have no gap: fewer were made, or they got lost before"
-    if found.from_night:
-        weight -= 3.0
-        words += "; they are fewer since a night, as on a free day"
+    doubt, why = _doubts(ctx, view, rows, found, numbers)
+    weight, words = weight - doubt, words + why
     holiday = _holiday(ctx, since)
     if holiday:
         weight, words = weight - 2.5, f"{words}; the change log has {holiday!r}"
+    # That fewer may have been made says nothing against rows that another check sees missing.
+    weight = max(weight, -2.0)
     return Answer(
         locus=f"table:{view.name}",
         verdict="bad",
@@ -224,6 +224,34 @@ def _short(
             Signal("none", "*", -5.0 if weight > 2 else 0.0),
         ),
     )
+
+
+def _doubts(
+    ctx: Context, view: View, rows: _Rows, found: Shortfall, numbers: Numbers | None
+) -> tuple[float, str]:
+    """Return nats that speak for fewer rows being made, rather than lost, and why."""
+    categories = [c.name for c in ctx.inputs if c.table == view.name and c.kind == "category"]
+    stretch = (found.start, found.start + found.hours * HOUR)
+    parts = (rows.old[categories], rows.old_times, rows.new[categories], rows.new_times, stretch)
+    gone = vanished(*parts)
+    if gone is not None:
+        return 0.0, f"; hardly any has {gone[0]} = {gone[1]}"
+    doubt, words = 0.0, ""
+    if found.seen_before:
+        doubt, words = 4.0, f"; another day had {count(found.least)} at those hours"
+    if numbers is not None:
+        doubt += 3.5
+        words += "; their running numbers have no gap: fewer were made, or they got lost before"
+    elif (other := uneven(*parts)) is not None:
+        doubt += 3.5
+        words += (
+            f"; {share(other.kept_least)} of those with {other.column} = {other.least} are left, "
+            f"{share(other.kept_most)} of {other.most}: what gets lost is lost alike, fewer are made"
+        )
+    if found.from_night:
+        doubt += 3.0
+        words += "; they are fewer since a night, as on a free day"
+    return doubt, words
 
 
 _SURE_NATS = 6.0
