@@ -92,8 +92,11 @@ def vanished(
         if len(same) < 2:
             continue
         due = pd.concat(same, axis=1).fillna(0.0).mean(axis=1)
-        gone = now[name].reindex(due.index).fillna(0.0) <= _GONE * due
-        lost = due[gone & (due >= max(0.1 * due.sum(), _LEAST_ROWS))]
+        got = now[name].reindex(due.index).fillna(0.0)
+        # Where little is left of anything, hardly any is left of each.
+        rate = float(got.sum() / due.sum()) if len(due) else 0.0
+        gone = got <= min(_GONE, 0.3 * rate) * due
+        lost = due[gone & (due >= 0.1 * due.sum()) & (rate * due >= _LEAST_ROWS)]
         if len(lost):
             return name, str(lost.idxmax())
     return None

@@ -125,7 +125,7 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
                 Signal(
                     "drift.feature_shift",
                     f"feature:{column.name}",
-                    2.0 * plain + lead(column, moved),
+                    -1.0 if clock else 2.0 * plain + lead(column, moved),
                     headline=f"{column.name} moved: {how_far(column)}.",
                     mechanism=f"{column.name} itself moved; no fault of the data was found that explains it.",
                 ),
