@@ -129,6 +129,8 @@ def _by_alert(ctx: Context, run: TaskRun) -> Answer:
                 headline=f"Task {run.task} failed by the alert; {said} came before.",
                 mechanism="A guess from the order of time: neither its runs nor its words were seen.",
             ),
+            # That it failed is known, whatever the reason: what is old after it is its consequence.
+            Signal("data.stale", "*", -3.5),
             Signal("none", "*", -1.5),
         ),
     )
