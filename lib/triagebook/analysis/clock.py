@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from triagebook.analysis.blocks import HOUR
+
 _USUAL = 0.01
 _AGREE = 0.8
 _LEAST_ROWS = 20
+_DAY_H = 24
+_TOLD = 0.95
 
 
 @dataclass(frozen=True)
@@ -68,3 +72,41 @@ def clock_shift(reference: np.ndarray, current: np.ndarray) -> ClockShift | None
 
 
 _HOURS = [hours for hours in range(-12, 13) if hours]
+
+
+def told_by_time(
+    reference: np.ndarray,
+    reference_times: np.ndarray,
+    current: np.ndarray,
+    current_times: np.ndarray,
+) -> bool:
+    """Whether a column is the hour of its rows' own times, then and now: it moves as rows come and go.
+
+    Parameters
+    ----------
+    reference, current : float arrays, shape (n,), (m,)
+        The column; NaN left out.
+    reference_times, current_times : int64 arrays, nanoseconds
+
+    Returns
+    -------
+    bool
+        True where values are whole hours of the day that differ from the hour of the time by the same
+        number, or one more or less (summer time, rows that were written an hour later), in 95 % of
+        the rows of either side. A clock that is off by more is told by no time.
+    """
+    modes = []
+    for column, at in ((reference, reference_times), (current, current_times)):
+        here = np.isfinite(column)
+        values, times = column[here], at[here]
+        whole = (values == np.floor(values)) & (values >= 0) & (values < _DAY_H)
+        if len(values) < _LEAST_ROWS or not whole.all() or np.ptp(values) < _DAY_H / 3:
+            return False
+        gap = (values.astype(np.int64) - times // HOUR) % _DAY_H
+        count = np.bincount(gap, minlength=_DAY_H)
+        around = count + np.roll(count, 1) + np.roll(count, -1)
+        modes.append(int(np.argmax(count)))
+        if around[modes[-1]] < _TOLD * len(values):
+            return False
+    apart = (modes[1] - modes[0]) % _DAY_H
+    return apart in (0, 1, _DAY_H - 1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import xlogy
 
 from triagebook.analysis.blocks import DAY, HOUR
 
@@ -14,6 +15,8 @@ _MIN_DAYS = 7
 _SHORT = 0.75
 _HOLIDAY = 0.45
 """Of the 5 % quantile, where the stretch begins in the quietest hours of the day: less is no holiday."""
+_BACK = 72
+"""Hours before a stretch in which what makes it short may have begun: free days come up to four in a row."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class Shortfall:
         Rows that came, the median of the same hours of other days, and their 5 % quantile.
     least : float
         The fewest rows of the same hours on any other day.
+    from_night : bool
+        Whether rows became fewer in the quietest hours of a day, perhaps before the window, and not
+        below 45 % of `low` since: as on a free day.
     """
 
     start: int
@@ -37,6 +43,7 @@ class Shortfall:
     expected: float
     low: float
     least: float
+    from_night: bool = False
 
     @property
     def seen_before(self) -> bool:
@@ -73,8 +80,7 @@ def shortfall(reference_times: np.ndarray, current_times: np.ndarray) -> Shortfa
         The stretch of at least three hours whose rows lie below three quarters of the 5 % quantile of
         the same hours on other days, with the largest Poisson deviance; None where there is none, with
         fewer than seven other days, or where fewer than 20 rows are expected. The hour of the newest
-        row is left out: it may be under way. A stretch that begins in the quietest hours of the day has
-        to lie below 45 % of that quantile: it may be a holiday.
+        row is left out: it may be under way.
     """
     if not len(reference_times) or not len(current_times):
         return None
@@ -87,7 +93,6 @@ def shortfall(reference_times: np.ndarray, current_times: np.ndarray) -> Shortfa
     got = np.append(got, np.zeros(max(end - first - len(got), 0), dtype=np.int64))[: end - first]
     past = np.cumsum(np.append(0, np.bincount((reference_times // HOUR - origin).astype(int))))
     day = DAY // HOUR
-    night = _night(reference_times)
     best: tuple[float, Shortfall] | None = None
     for start in range(first, end - _MIN_HOURS + 1):
         rows = float(got[start - first :].sum())
@@ -99,15 +104,60 @@ def shortfall(reference_times: np.ndarray, current_times: np.ndarray) -> Shortfa
         if len(others) < _MIN_DAYS:
             continue
         expected, least = float(np.median(others)), float(np.quantile(others, 0.05))
-        # A holiday is quiet from the night on; rows that get lost do not wait for it.
-        at_night = bool(night[(start + np.arange(-1, 2)) % day].any())
-        if expected < _MIN_ROWS or rows >= (_HOLIDAY if at_night else _SHORT) * least:
+        if expected < _MIN_ROWS or rows >= _SHORT * least:
             continue
         deviance = 2 * ((rows * np.log(rows / expected) if rows else 0.0) - (rows - expected))
         if best is None or deviance > best[0]:
             fewest = float(others.min())
             best = deviance, Shortfall(start * HOUR, end - start, rows, expected, least, fewest)
-    return best[1] if best is not None else None
+    if best is None:
+        return None
+    found = best[1]
+    # A holiday is quiet from the night on; rows that get lost do not wait for it.
+    begun = _begun(reference_times, current_times, found)
+    at_night = bool(_night(reference_times)[(begun + np.arange(-1, 2)) % day].any())
+    return replace(found, from_night=at_night and found.got >= _HOLIDAY * found.low)
+
+
+def _begun(reference_times: np.ndarray, current_times: np.ndarray, found: Shortfall) -> int:
+    """Return the hour, since 1970, from which on rows are most clearly fewer, up to three days before.
+
+    The hour of the day and the weekday give what is expected of an hour: a stretch that began before
+    the window may lie on several weekdays.
+    """
+    end, start = found.start // HOUR + found.hours, found.start // HOUR
+    first = int(reference_times[0]) // HOUR + 1
+    hours = np.arange(first, end)
+    times = np.concatenate([reference_times, current_times])
+    here = times[(times >= first * HOUR) & (times < end * HOUR)] // HOUR - first
+    got = np.bincount(here.astype(int), minlength=len(hours)).astype(np.float64)
+    known = hours < int(reference_times[-1]) // HOUR
+    days, day_of = np.unique(hours // 24, return_inverse=True)
+    whole = np.bincount(day_of[known], minlength=len(days)) == 24
+    totals = np.bincount(day_of, got, minlength=len(days))
+    usual = float(np.median(totals[whole])) if whole.any() else 0.0
+    if usual <= 0:
+        return start
+    factor = np.ones(7)
+    for weekday in range(7):
+        same = totals[whole & (days % 7 == weekday)]
+        factor[weekday] = float(np.median(same)) / usual if len(same) else 1.0
+    levels = factor[days % 7][day_of]
+    by_hour = np.bincount(hours[known] % 24, got[known], 24) / np.maximum(
+        np.bincount(hours[known] % 24, levels[known], 24), 1e-9
+    )
+    due = by_hour[hours % 24] * levels
+    low = max(start - _BACK, first)
+    rows = np.cumsum(got[::-1])[::-1][low - first : start - first + 1]
+    expected = np.cumsum(due[::-1])[::-1][low - first : start - first + 1]
+    nats = xlogy(rows, rows / np.maximum(expected, 1e-9)) - (rows - expected)
+    # Of a gap between the windows nothing is known: what is short after it begins after it.
+    gap = int(reference_times[-1]) // HOUR
+    if int(current_times[0]) // HOUR - gap > _MIN_HOURS:
+        nats[: max(int(current_times[0]) // HOUR - low, 0)] = -np.inf
+    nats[rows >= expected] = -np.inf
+    # Of hours that do equally well, such as those without rows, the last.
+    return start - int(np.argmax(nats[::-1]))
 
 
 def _night(times: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -72,6 +72,23 @@ def last_before(view: View, row: int) -> pd.Timestamp:
     times = view.current_times
     older = int(np.searchsorted(times, times[row], side="left")) - 1
     return moment(int(times[max(older, 0)]))
+
+
+def every_row(
+    table: Table, side: Literal["reference", "current"]
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return all rows of a table in time order, and their times in nanoseconds: a view holds a sample of many.
+
+    Raises
+    ------
+    KeyError
+        Where the side was not pulled, or rows have no times.
+    """
+    frame, column = getattr(table, side), table.spec.time_column
+    if frame is None or column not in frame:
+        raise KeyError(column)
+    rows = frame[frame[column].notna()].sort_values(column, kind="stable")
+    return rows, rows[column].to_numpy(dtype="datetime64[ns]").astype(np.int64)
 
 
 def moment(nanoseconds: int) -> pd.Timestamp:

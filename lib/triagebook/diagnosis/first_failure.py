@@ -120,7 +120,12 @@ def failed_by_alert(ctx: Context) -> TaskRun | None:
         # One name may stand in several pipelines: the one that is named too.
         fits = [f for f in fits if f[0] in said | words] or fits
         if len(fits) == 1:
-            return TaskRun(pipeline=fits[0][0], task=fits[0][1], state="failed", start=None)
+            listed_in, name = fits[0]
+            # A list may name tasks alone: then their schedule, or the alert, knows the pipeline.
+            of_schedule = [s.pipeline or "" for s in ctx.bundle.service.schedules if s.task == name]
+            labelled = alert.labels.get("pipeline") or alert.labels.get("dag_id")
+            home = listed_in or labelled or next((p for p in of_schedule if p), "")
+            return TaskRun(pipeline=home, task=name, state="failed", start=None)
     task = alert.labels.get("task") or alert.labels.get("task_id") or alert.labels.get("job_name")
     pipeline = alert.labels.get("pipeline") or alert.labels.get("dag_id")
     if task and pipeline and not listed:

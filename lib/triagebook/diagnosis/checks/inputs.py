@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.blocks import same_hours
+from triagebook.analysis.clock import told_by_time
 from triagebook.analysis.columns import as_numbers
 from triagebook.analysis.distance import noise_floor
 from triagebook.analysis.lattice import converted
@@ -103,7 +104,8 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
     for column in moved[:12]:
         m = column.movement
         told = announced(ctx, column)
-        plain = 1.0 if told is None else 0.2
+        clock = _hour_of_row(ctx, column)
+        plain = 1.0 if told is None and not clock else 0.2
         plain *= plainly(column)
         yield Answer(
             # That a column moved is no fault of it; faults name the column.
@@ -112,6 +114,7 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
             statement=(
                 f"{column.table}.{column.name} {_times(column)} as it does anyway: {how_far(column)}"
                 + (f"; announced: {told}" if told is not None else "")
+                + ("; it is the hour of the row's time: rows came at other hours" if clock else "")
             ),
             value=round(m.effect, 4),
             unit="distance (0 to 1)",
@@ -123,7 +126,7 @@ def inputs_moved(ctx: Context) -> Iterable[Answer]:
                 Signal(
                     "drift.feature_shift",
                     f"feature:{column.name}",
-                    2.0 * plain + lead(column, moved),
+                    -1.0 if clock else 2.0 * plain + lead(column, moved),
                     headline=f"{column.name} moved: {how_far(column)}.",
                     mechanism=f"{column.name} itself moved; no fault of the data was found that explains it.",
                 ),
@@ -178,6 +181,18 @@ def announced(ctx: Context, column: Column) -> str | None:
         if new and all(_says(text, value) for value in new):
             return str(change.what)
     return None
+
+
+def _hour_of_row(ctx: Context, column: Column) -> bool:
+    """Whether a column is read off the row's own time: it tells when rows came, not what they hold."""
+    view = ctx.rows(column)
+    if column.kind != "number" or not view.timed:
+        return False
+    old, new = (
+        pd.to_numeric(frame[column.name], errors="coerce").to_numpy("float64")
+        for frame in (view.reference, view.current)
+    )
+    return told_by_time(old, view.reference_times, new, view.current_times)
 
 
 def _says(text: str, value: str) -> bool:

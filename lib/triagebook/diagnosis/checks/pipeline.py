@@ -11,9 +11,11 @@ import pandas as pd
 
 from triagebook.analysis.failures import headline_of, our_line
 from triagebook.analysis.logs import trouble_of
+from triagebook.analysis.workload import rows_between, usual_seconds
 from triagebook.core.models import IncidentType
 from triagebook.core.words import clock, count, several, span
 from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.context import every_row, nanoseconds
 from triagebook.diagnosis.failure_locus import locus_of, table_of
 from triagebook.diagnosis.first_failure import (
     FAILED,
@@ -30,6 +32,7 @@ from triagebook.diagnosis.first_failure import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from triagebook.core.models import Change, TaskRun
     from triagebook.diagnosis.context import Context
@@ -126,6 +129,8 @@ def _by_alert(ctx: Context, run: TaskRun) -> Answer:
                 headline=f"Task {run.task} failed by the alert; {said} came before.",
                 mechanism="A guess from the order of time: neither its runs nor its words were seen.",
             ),
+            # That it failed is known, whatever the reason: what is old after it is its consequence.
+            Signal("data.stale", "*", -3.5),
             Signal("none", "*", -1.5),
         ),
     )
@@ -338,7 +343,11 @@ def _slowest(ctx: Context, runs: Sequence[TaskRun]) -> tuple[float, TaskRun, flo
             continue
         median = float(np.median(old))
         limit = max(1.6 * float(np.quantile(old, 0.99)), 1.1 * max(old), median + 30)
-        slow = [(s, r) for s, r in new if s > limit]
+        if not any(s > limit for s, _ in new):
+            continue
+        # Twice the rows take their time: that is no fault of the task.
+        more = _by_rows(ctx, items, start)
+        slow = [(s, r) for s, r in new if s > limit * max(more.get(id(r), 1.0), 1.0)]
         if slow and (len(slow) >= 2 or slow[-1][1] is new[-1][1]):
             found.append((slow[-1][0] / max(median, 1e-9), slow[-1][1], slow[-1][0], median))
     if not found:
@@ -348,6 +357,38 @@ def _slowest(ctx: Context, runs: Sequence[TaskRun]) -> tuple[float, TaskRun, flo
         item for item in found if not (ctx.upstream_of({item[1].task}) - {item[1].task}) & names
     ] or found
     return max(heads, key=lambda item: (item[0], item[1].task))
+
+
+def _by_rows(
+    ctx: Context, runs: Sequence[tuple[TaskRun, float]], start: datetime
+) -> dict[int, float]:
+    """Return how much longer than usual runs should take by the rows that came since the run before.
+
+    By the identity of the run; runs whose rows are not known, or do not tell, are left out.
+    """
+    busiest = max(
+        (v for n in ctx.tables if (v := ctx.view(n)) and v.timed and v.spec.role != "labels"),
+        key=lambda view: (len(view.reference), view.name),
+        default=None,
+    )
+    if busiest is None:
+        return {}
+    table = ctx.tables[busiest.name]
+    times = np.concatenate([every_row(table, "reference")[1], every_row(table, "current")[1]])
+    began = [(r, s, nanoseconds(r.start)) for r, s in runs if r.start is not None]
+    began.sort(key=lambda item: item[2])
+    rows = rows_between(np.sort(times), np.array([at for _, _, at in began], dtype=np.int64))
+    seconds = np.array([s for _, s, _ in began])
+    past = np.array([r.start < start and state_of(r) in OK for r, _, _ in began if r.start])
+    usual = usual_seconds(rows[past], seconds[past], rows)
+    if usual is None:
+        return {}
+    median = max(float(np.median(seconds[past])), 1e-9)
+    return {
+        id(r): float(due) / median
+        for (r, _, _), due in zip(began, usual, strict=True)
+        if np.isfinite(due)
+    }
 
 
 def _waiting(ctx: Context) -> Iterable[Answer]:

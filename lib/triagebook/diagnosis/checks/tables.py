@@ -1,21 +1,19 @@
-"""Whether tables are as they should be: schema, keys, volume, freshness, and the clocks they carry."""
+"""Whether tables are as they should be: schema, keys, and the clocks they carry."""
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from triagebook.analysis.blocks import DAY, HOUR
+from triagebook.analysis.blocks import HOUR
 from triagebook.analysis.clock import clock_shift
 from triagebook.analysis.columns import as_numbers, kind_of
 from triagebook.analysis.joins import fans_out
 from triagebook.analysis.quality import duplicate_share, schema_difference, whole_hours_shift
-from triagebook.analysis.volume import shortfall
-from triagebook.core.words import clock, count, several, share, span
+from triagebook.core.words import several, share
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.data import fine
 from triagebook.diagnosis.context import last_before, moment
@@ -215,153 +213,6 @@ def keys(ctx: Context) -> Iterable[Answer]:
         )
     if ctx.inputs and not hit:
         yield fine(ctx, "Keys do not repeat", Signal("data.duplicate_rows", "*", -3.0))
-
-
-@check(
-    "data.volume",
-    "Did as many rows arrive as at the same hours before, and lately?",
-    finds=("data.missing_rows", "data.stale"),
-    opposes=("none", "data.missing_rows", "data.stale"),
-)
-def volume(ctx: Context) -> Iterable[Answer]:
-    """Compare rows an hour with the same hour and weekday; look at the age of the newest row."""
-    hit = timed = False
-    for name in ctx.tables:
-        view = ctx.view(name)
-        if view is None or view.spec.role == "labels":
-            continue
-        rows = ctx.tables[name].current
-        silent = rows is not None and rows.empty
-        if not view.timed and not (silent and len(view.reference_times)):
-            continue
-        timed = True
-        stale = _stale(ctx, view)
-        short_of = None if stale else _short(ctx, view)
-        answer = stale or short_of
-        if answer is not None and not hit:
-            hit = True
-            yield answer
-    if timed and not hit:
-        yield fine(
-            ctx,
-            "As many rows arrived as at the same hours before, up to the end",
-            Signal("data.missing_rows", "*", -3.0),
-            Signal("data.stale", "*", -3.0),
-        )
-
-
-def _stale(ctx: Context, view: View) -> Answer | None:
-    end = pd.Timestamp(ctx.bundle.windows.current[1])
-    newest = moment(int((view.current_times if view.timed else view.reference_times)[-1]))
-    age_s = (end - newest).total_seconds()
-    pause_s = _usual_pause_s(view.reference_times)
-    promised = view.spec.freshness_s
-    if promised is None:
-        if pause_s is None:
-            return None
-        # Waits of minutes vary more than waits of hours.
-        promised = max(1.5 * pause_s, min(4 * pause_s, 4 * 3_600.0), 3_600.0)
-    if age_s <= promised or age_s <= 1.5 * (pause_s or 0.0):
-        return None
-    return Answer(
-        locus=f"table:{view.name}",
-        verdict="bad",
-        since=newest,
-        since_low=newest,
-        # Until then a pause was nothing out of the ordinary.
-        since_high=newest + pd.Timedelta(seconds=min(pause_s or 0.0, age_s)),
-        statement=(
-            f"The newest row of {view.name} is {span(age_s)} old; at most {span(promised)} is "
-            f"{'promised' if view.spec.freshness_s else 'usual'}"
-        ),
-        value=round(age_s),
-        unit="s",
-        threshold=round(promised),
-        effect=round(age_s / promised, 2),
-        evidence=ctx.cite("tables", view.name),
-        signals=(
-            Signal(
-                "data.stale",
-                f"table:{view.name}",
-                5.0,
-                headline=f"{view.name} has had no new row since {clock(newest)}.",
-                mechanism="The model goes on with values that no longer hold.",
-            ),
-            Signal("none", "*", -5.0),
-        ),
-    )
-
-
-def _usual_pause_s(times: np.ndarray) -> float | None:
-    """Return how long a day's longest wait for a new row is, seconds; None with fewer than six moments.
-
-    The 95 % quantile over days: rows that come in daily batches, or not at night, wait once a day, which
-    no quantile over all rows shows.
-    """
-    moments = np.unique(times)
-    if len(moments) < 6:
-        return None
-    waits = pd.Series(np.diff(moments) / 1e9)
-    return float(waits.groupby(moments[1:] // DAY).max().quantile(0.95))
-
-
-def _short(ctx: Context, view: View) -> Answer | None:
-    found = shortfall(view.reference_times, view.current_times)
-    if found is None:
-        return None
-    since = moment(found.start)
-    hour = pd.Timedelta(hours=1)
-    weight, words = 4.5, ""
-    if found.nats < _SURE_NATS:
-        weight, words = weight - 3.0, "; so few rows may be chance"
-    if found.seen_before:
-        weight, words = weight - 4.0, f"; another day had {count(found.least)} at those hours"
-    holiday = _holiday(ctx, since)
-    if holiday:
-        weight, words = weight - 2.5, f"{words}; the change log has {holiday!r}"
-    return Answer(
-        locus=f"table:{view.name}",
-        verdict="bad",
-        since=since,
-        since_low=since - hour,
-        since_high=since + hour,
-        statement=(
-            f"{view.name} has {share(found.share)} fewer rows than the same hours of other days in the "
-            f"last {count(found.hours)} h: {count(found.got)}, usually {count(found.expected)}{words}"
-        ),
-        value=round(found.share, 4),
-        unit="share of rows",
-        threshold=round(1 - 0.75 * found.low / found.expected, 4),
-        effect=round(found.lost),
-        evidence=ctx.cite("tables", view.name),
-        signals=(
-            Signal(
-                "data.missing_rows",
-                f"table:{view.name}",
-                weight,
-                headline=f"{view.name} lacks about {count(found.lost)} rows since {clock(since)}.",
-                mechanism="Rows that never arrived are missing from everything computed from them.",
-            ),
-            Signal("none", "*", -5.0 if weight > 2 else 0.0),
-        ),
-    )
-
-
-_SURE_NATS = 6.0
-"""Fewer rows than on the quiet days by less than this are chance: many stretches were looked at."""
-_FREE = re.compile(
-    r"(?<![\w-])(holidays?|vacation|day off|rest day|closed for|closure)(?![\w-])", re.IGNORECASE
-)
-
-
-def _holiday(ctx: Context, since: pd.Timestamp) -> str | None:
-    """Return what the change log says of a holiday within three days before the rows became fewer."""
-    for change in ctx.changes:
-        text = " ".join(str(part) for part in (change.what, change.from_, change.to) if part)
-        gap = (since - pd.Timestamp(change.ts)).total_seconds()
-        if -43_200 <= gap <= 3 * 86_400 and _FREE.search(text):
-            return str(change.what)
-    return None
 
 
 @check(
