@@ -73,6 +73,9 @@ TROUBLES: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"ImagePull(BackOff)?|ErrImagePull|manifest (for \S+ )?(unknown|not found)|failed to pull image"
             r"|(failed|unable|error)\w* (to )?(load|loading|deserializ\w+|unpickl\w+) (the )?(model|artifact|checkpoint|weights)"
+            r"|\bModel\w*Load\w*(Error|Exception|Failed)|\b(cannot|could not|can't|refus\w+ to) load\b[^.\n]{0,30}\b(model|artifact|checkpoint|weights)"
+            r"|\b(model|artifact|checkpoint|weights)\b[^\n]{0,80}\b(checksum|digest|signature|hash)( is)?[ _](mismatch|differs|does not match)"
+            r"|\b(model|artifact|checkpoint|weights)\b[^\n]{0,80}\brefusing to (load|start|serve)|Error\(s\) in loading state_dict|could not find SavedModel"
             r"|model (load|loading)\w* fail|model failed to load|health ?check(s)? (failed|failing|timed out)|(readiness|liveness|startup) probe (failed|errored)"
             r"|rollout (failed|timed out)|progress deadline|deployment \S+ (failed|did not become|exceeded)"
             r"|CrashLoopBackOff|Back-off restarting failed container|did not become (ready|healthy)",

@@ -199,8 +199,9 @@ def _searched(
     best = chosen([s for s in found if s.gain >= LEAST_GAIN])
     if best is None:
         return Departure(None, rows, int(late.sum()))
-    usual = _before(values, times, late, columns, floor, least, best)
-    if best.gain <= 1.25 * usual:
+    beyond = _BEYOND_ALL if best.everything else _BEYOND
+    usual = _before(values, times, late, columns, floor, least, best, beyond)
+    if best.gain <= beyond * usual:
         return Departure(None, rows, int(late.sum()))
     if labels is not None and labels.task == "binary" and not best.everything:
         best = _or_everything(labels, rows, late, values, best)
@@ -222,6 +223,12 @@ def _searched(
     return Departure(best, rows, int(late.sum()), timed, by_arrival, nats, began, usual)
 
 
+_BEYOND = 1.25
+"""A slice has to explain so many times what it does in the worst of the earlier windows."""
+_BEYOND_ALL = 2.5
+"""The same of all rows at once: a day that is bad for all is no rarer than the handful of windows seen."""
+
+
 def _before(
     values: np.ndarray,
     times: np.ndarray,
@@ -230,6 +237,7 @@ def _before(
     floor: np.ndarray,
     least: np.ndarray,
     best: Slice,
+    beyond: float = _BEYOND,
 ) -> float:
     """Search earlier windows alike: the most nats that one of them gives; what happens anyway is no news.
 
@@ -251,7 +259,7 @@ def _before(
         found = search(field_, [c.only(rows) for c in columns], least)
         alike = [s for s in found if s.everything == best.everything]
         most = max([most, *(s.gain for s in alike)])
-        if 1.25 * most >= best.gain:
+        if beyond * most >= best.gain:
             break
     return most
 

@@ -72,3 +72,19 @@ def test_a_task_named_after_contracts_has_not_rejected_one(line, cause):
 def test_a_task_named_after_contracts_fails_for_what_it_says():
     line = "ingest_contracts failed: psycopg.OperationalError: connection refused"
     assert trouble_of(line) == "pipeline.dependency_down"
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("artifact risk/34/model.bin: checksum mismatch, refusing to load", "deploy_failed"),
+        ("ModelLoadError: bad magic number", "deploy_failed"),
+        ("RuntimeError: Error(s) in loading state_dict for Net: size mismatch", "deploy_failed"),
+        ("Not found: Could not find SavedModel .pb or .pbtxt", "deploy_failed"),
+        ("OSError: cannot load the checkpoint of epoch 3", "deploy_failed"),
+        ("OSError: cannot load rows of orders", "code_error"),
+        ("ValueError: checksum mismatch in block 7 of orders", "code_error"),
+    ],
+)
+def test_a_model_that_does_not_load_is_a_failed_deploy(line, cause):
+    assert trouble_of(f"Traceback (most recent call last):\n{line}") == f"pipeline.{cause}"

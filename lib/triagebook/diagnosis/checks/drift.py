@@ -295,7 +295,8 @@ def harm(ctx: Context) -> Iterable[Answer]:
                 yield _harm_answer(ctx, column, stand_in, result, how)
                 continue
         if weight is None and ctx.features and column.name not in ctx.features:
-            yield _not_read(ctx, column)
+            harms = any(h.harm.changed >= HARMLESS_SHARE for h in out)
+            yield _not_read(ctx, column, harms=harms)
         if weight is None or (not ctx.features and not ctx.importance):
             continue
         yield _importance_answer(ctx, column, weight)
@@ -403,8 +404,11 @@ def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, 
     )
 
 
-def _not_read(ctx: Context, column: Column) -> Answer:
-    """Tell of a column that moved and that no feature carries the name of."""
+def _not_read(ctx: Context, column: Column, *, harms: bool) -> Answer:
+    """Tell of a column that moved and that no feature carries the name of.
+
+    Where another that moved does harm, it answers nothing that this one does none.
+    """
     return Answer(
         locus=f"feature:{column.name}",
         verdict="ok",
@@ -415,7 +419,7 @@ def _not_read(ctx: Context, column: Column) -> Answer:
             Signal(
                 "drift.harmless",
                 f"feature:{column.name}",
-                2.5,
+                0.8 if harms else 2.5,
                 headline=f"{column.name} moved, and the model does not read it.",
                 mechanism="No feature of the model carries its name.",
             ),
