@@ -281,7 +281,9 @@ def harm(ctx: Context) -> Iterable[Answer]:
             evidence=ctx.cite("tables"),
         )
     stand_in = ctx.stand_in
-    for column in moved[:8]:
+    # What the model reads comes first: what it does not read is weighed against that.
+    moved = sorted(moved[:8], key=lambda c: bool(ctx.features) and c.name not in ctx.features)
+    for column in moved:
         weight = ctx.importance.get(column.name)
         if stand_in is not None and stand_in.fidelity >= 0.5:
             put_back = restored_rows(ctx, column)
@@ -390,7 +392,7 @@ def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, 
             ),
             # What a category does to the model it does as a change of the mix.
             *(
-                (Signal("drift.population_shift", segment, 0.7 if harmful else -2.5),)
+                (Signal("drift.population_shift", segment, 1.2 if harmful else -2.5),)
                 if segment
                 else ()
             ),
