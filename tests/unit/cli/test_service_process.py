@@ -19,10 +19,13 @@ from triagebook.core.errors import TriagebookError
 from triagebook.core.paths import Home
 
 PARENT = """
+import signal
 import sys
 from pathlib import Path
 from triagebook.cli.service_process import ServiceProcess, end_on_signals
 from triagebook.core.paths import Home
+# Tests started in the background inherit that interrupts are ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 end_on_signals()
 with ServiceProcess(Home(Path(sys.argv[1])), 0) as service:
     print(service.pid, service.url, flush=True)
