@@ -33,6 +33,7 @@ from triagebook.core.words import clock, number, several
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from triagebook.analysis.series import Series
     from triagebook.charts.departed import Departed
@@ -168,47 +169,15 @@ def symptom(ctx: Context, width: Width) -> Drawn | None:
     if column is None:
         return series(ctx, width) if _asked(ctx) else _output_alone(ctx, width)
     view = ctx.rows(column)
-    output = _output(ctx)
-    rows = 2 if output is not None else 1
-    edges = _wide_enough(ctx, view.current_times)
-    with mpl.rc_context(rc()):
-        made, axes = figure(
-            width,
-            4.6 if rows == 2 else 3.2,
-            rows,
-            sharex=True,
-            gridspec_kw={"height_ratios": [2.2, 1]} if rows == 2 else None,
-        )
-        _panel(
-            axes[0],
-            view.current_times,
-            _values(view, column, "current"),
-            view.reference_times,
-            _values(view, column, "reference"),
-            edges,
-            labels=True,
-        )
-        unit = view.spec.unit.get(column.name, "")
-        axes[0].set_ylabel(
-            f"mean {label(column.name, 26)}" + (f",\n{label(unit, 20)}" if unit else "")
-        )
-        if output is not None:
-            out_view, name, words = output
-            _panel(
-                axes[1],
-                out_view.current_times,
-                _values(out_view, name, "current"),
-                out_view.reference_times,
-                _values(out_view, name, "reference"),
-                edges,
-                labels=False,
-            )
-            axes[1].set_ylabel(words)
-        time_axis(axes[-1], *ctx.bundle.windows.current, width)
-        for panel in axes:
-            mark_onset(panel, diagnosis.onset, label=panel is axes[0])
-        mark_changes(axes, window_changes(ctx), suspects(ctx), width)
-        made.align_ylabels(axes)
+    unit = view.spec.unit.get(column.name, "")
+    made = _above_output(
+        ctx,
+        width,
+        (view.current_times, _values(view, column, "current")),
+        (view.reference_times, _values(view, column, "reference")),
+        _wide_enough(ctx, view.current_times),
+        f"mean {label(column.name, 26)}" + (f",\n{label(unit, 20)}" if unit else ""),
+    )
     m = column.movement
     alt = (
         f"Mean {label(column.name)} over the current window: {number(m.mean_current or 0)} since the onset, "
@@ -219,12 +188,17 @@ def symptom(ctx: Context, width: Width) -> Drawn | None:
     return Drawn(made, alt)
 
 
-def _departure(ctx: Context, left: Departed, width: Width) -> Drawn:
-    """Draw labels or scores against what was expected of them, and the model's output below."""
-    diagnosis, output = _diagnosis(ctx), _output(ctx)
-    now, before = left.late, ~left.late
-    # Some 15 rows to a point: a share of fewer says little.
-    edges = _wide_enough(ctx, left.times[now], least=15)
+def _above_output(
+    ctx: Context,
+    width: Width,
+    now: tuple[np.ndarray, np.ndarray],
+    before: tuple[np.ndarray, np.ndarray],
+    edges: np.ndarray,
+    words: str,
+    title: str = "",
+) -> Figure:
+    """Draw one quantity, as (times, values) of both windows, and the model's output below it, where it is known."""
+    output = _output(ctx)
     with mpl.rc_context(rc()):
         made, axes = figure(
             width,
@@ -233,21 +207,13 @@ def _departure(ctx: Context, left: Departed, width: Width) -> Drawn:
             sharex=True,
             gridspec_kw={"height_ratios": [2.2, 1]} if output is not None else None,
         )
-        _panel(
-            axes[0],
-            left.times[now],
-            left.values[now],
-            left.times[before],
-            left.values[before],
-            edges,
-            labels=True,
-        )
-        axes[0].set_ylabel(left.words)
-        axes[0].set_title(
-            label(left.title, 90), loc="left", fontsize=9, color=SOFT, pad=26
-        )  # above the changes' names
+        _panel(axes[0], *now, *before, edges, labels=True)
+        axes[0].set_ylabel(words)
+        if title:
+            # High enough for the changes' names below it.
+            axes[0].set_title(label(title, 90), loc="left", fontsize=9, color=SOFT, pad=26)
         if output is not None:
-            view, name, words = output
+            view, name, said = output
             _panel(
                 axes[1],
                 view.current_times,
@@ -257,18 +223,35 @@ def _departure(ctx: Context, left: Departed, width: Width) -> Drawn:
                 edges,
                 labels=False,
             )
-            axes[1].set_ylabel(words)
+            axes[1].set_ylabel(said)
         time_axis(axes[-1], *ctx.bundle.windows.current, width)
         for panel in axes:
-            mark_onset(panel, diagnosis.onset, label=panel is axes[0])
+            mark_onset(panel, _diagnosis(ctx).onset, label=panel is axes[0])
         mark_changes(axes, window_changes(ctx), suspects(ctx), width)
         made.align_ylabels(axes)
-    onset = diagnosis.onset
+    return made
+
+
+def _departure(ctx: Context, left: Departed, width: Width) -> Drawn:
+    """Draw labels or scores against what was expected of them, and the model's output below."""
+    now, before = left.late, ~left.late
+    made = _above_output(
+        ctx,
+        width,
+        (left.times[now], left.values[now]),
+        (left.times[before], left.values[before]),
+        # Some 15 rows to a point: a share of fewer says little.
+        _wide_enough(ctx, left.times[now], least=15),
+        left.words,
+        left.title,
+    )
+    onset = _diagnosis(ctx).onset
     since = now & (left.times >= pd.Timestamp(onset.at).value) if onset is not None else now
-    mean = float(left.values[since].mean()) if since.any() else float(left.values[now].mean())
+    said = "since the onset" if onset is not None and since.any() else "in the window"
+    mean = left.values[since if since.any() else now].mean()
+    usual = left.values[before].mean()
     alt = (
-        f"{left.title}: mean {number(mean)} since the onset, {number(float(left.values[before].mean()))} "
-        "in the reference."
+        f"{left.title}: mean {number(float(mean))} {said}, {number(float(usual))} in the reference."
     )
     return Drawn(made, alt)
 

@@ -89,9 +89,12 @@ def propose(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> list
 
 
 def _concerns(node: str, first: Hypothesis) -> bool:
-    """Whether a change of a component could be undone to some effect: where one component is to blame, its own."""
+    """Whether undoing a change of this component would help: where one component is to blame, only its own."""
     kind, _, name = first.locus.partition(":")
-    return kind not in ("service", "dependency", "instance", "host") or name.startswith(node)
+    if kind not in ("service", "dependency", "instance", "host"):
+        return True
+    # An instance carries the name of what it is an instance of.
+    return name == node or (kind == "instance" and name.startswith(f"{node}-"))
 
 
 def _possible(ctx: Context, first: Hypothesis, move: str) -> bool:

@@ -69,8 +69,6 @@ class Departure:
     arrival_nats: float = 0.0
     began: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool), repr=False)
     """By row: whether it lies after the step, or after the start of what was measured."""
-    usual: float = 0.0
-    """Nats that the worst of the earlier windows gives to the same search."""
 
     @property
     def segment(self) -> str:
@@ -200,8 +198,7 @@ def _searched(
     if best is None:
         return Departure(None, rows, int(late.sum()))
     beyond = _BEYOND_ALL if best.everything else _BEYOND
-    usual = _before(values, times, late, columns, floor, least, best, beyond)
-    if best.gain <= beyond * usual:
+    if best.gain <= beyond * _before(values, times, late, columns, floor, least, best, beyond):
         return Departure(None, rows, int(late.sum()))
     if labels is not None and labels.task == "binary" and not best.everything:
         best = _or_everything(labels, rows, late, values, best)
@@ -220,7 +217,7 @@ def _searched(
         nats = by_arrival.nats - when.nats if by_arrival is not None else 0.0
     began = np.arange(len(rows)) >= best.start if when is None else times >= when.at
     timed = when if out.timed else None
-    return Departure(best, rows, int(late.sum()), timed, by_arrival, nats, began, usual)
+    return Departure(best, rows, int(late.sum()), timed, by_arrival, nats, began)
 
 
 _BEYOND = 1.25

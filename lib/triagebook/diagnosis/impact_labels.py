@@ -39,8 +39,9 @@ def wrong_decisions(ctx: Context, first: Hypothesis, onset: Onset) -> tuple[Impa
     Returns
     -------
     (impact, share) or None
-        Share of all decisions since the onset, [0, 1]; at least a thousandth where as many may be. None where decisions or labels are not known of 20
-        decisions since the onset and 20 of the reference, or for another cause.
+        Share of all decisions since the onset, [0, 1]; at least a thousandth where as many may be. None
+        where decisions or labels are not known of 20 decisions since the onset and 20 of the reference, or
+        for another cause.
     """
     out = served(ctx)
     if out is None or out.labels is None or not out.timed:
@@ -71,7 +72,7 @@ def wrong_decisions(ctx: Context, first: Hypothesis, onset: Onset) -> tuple[Impa
     p, q = (now * len(hit) + 1) / (len(hit) + 2), (before * len(old) + 1) / (len(old) + 2)
     error = 1.96 * np.sqrt(p * (1 - p) / (len(hit) + 2) + q * (1 - q) / (len(old) + 2))
     labelled = rows[since[rows]]
-    served_ = int(since.sum())
+    made = int(since.sum())
     of_all = len(hit) / max(len(labelled), 1)
     low, value, high = (
         float(np.clip(x, 0.0, 1.0)) * of_all for x in (p - q - error, more, p - q + error)
@@ -80,12 +81,12 @@ def wrong_decisions(ctx: Context, first: Hypothesis, onset: Onset) -> tuple[Impa
     return (
         Impact(
             what="predictions likely wrong",
-            value=round(value * served_),
+            value=round(value * made),
             unit="predictions",
-            low=round(min(low, value) * served_),
-            high=round(max(high, value) * served_),
+            low=round(min(low, value) * made),
+            high=round(max(high, value) * made),
             how=f"{share(now)} of {count(len(hit))} labelled decisions{where} since the onset are wrong, "
-            f"{share(before)} before; the difference, of all {count(served_)}",
+            f"{share(before)} before; the difference, of all {count(made)}",
         ),
         # "None is wrong" is said only where chance does not allow for more.
         max(value, min(high, 0.001)),

@@ -62,15 +62,8 @@ class Spec:
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """Ids of all checks, in the order of the sections, each once.
-
-        What a mix of rows does to the model can be asked only once the mix is known: it is asked before.
-        """
-        found = list(dict.fromkeys(c for section in self.sections for c in section.checks))
-        if {"drift.mix", "drift.harm"} <= set(found):
-            found.remove("drift.mix")
-            found.insert(found.index("drift.harm"), "drift.mix")
-        return tuple(found)
+        """Ids of all checks, in the order of the sections, each once."""
+        return tuple(dict.fromkeys(c for section in self.sections for c in section.checks))
 
     def section(self, section_id: str) -> Section:
         """Return a section by id; KeyError where there is none."""

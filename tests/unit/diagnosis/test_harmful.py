@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 from triagebook.analysis.harm import Harm
-from triagebook.diagnosis.checks.drift import _harmful
+from triagebook.diagnosis.checks.drift import _harmful, _Shares
 
 
-def seen(importance, scores, segments=None):
+def seen(importance, scores, shares=None):
     view = SimpleNamespace(spec=SimpleNamespace(score="s"), reference=pd.DataFrame({"s": scores}))
     return SimpleNamespace(
-        role=lambda _: view, importance={"x": importance}, results={"segments": segments or {}}
+        role=lambda _: view, importance={"x": importance}, results={"shares": shares or {}}
     )
 
 
@@ -41,4 +41,5 @@ def test_the_model_minds(result, importance, scores, minds):
 
 
 def test_a_mix_brings_more_than_the_column_that_tells_it():
-    assert _harmful(seen(0.001, CHANCES, {"x": "segment:x=a"}), X, harm(0.02, 0.0))
+    shares = {"x": _Shares("a", 0.2, 0.4, None)}
+    assert _harmful(seen(0.001, CHANCES, shares), X, harm(0.02, 0.0))

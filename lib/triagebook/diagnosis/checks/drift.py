@@ -36,6 +36,42 @@ _HARDLY_USED = 0.02
 """A feature that carries less of the model's output than this is hardly used."""
 
 
+def _groups(ctx: Context) -> list[Column]:
+    """List the categories whose shares moved."""
+    return [c for c in ctx.roots if c.kind == "category" and c.movement.beyond_natural]
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """The value of a category whose share moved most, and its shares before and since, [0, 1]."""
+
+    value: str
+    was: float
+    now: float
+    lost: Answer | None
+    """Rows of one value stay away: then no crowd came or went."""
+
+
+def _shares(ctx: Context) -> dict[str, _Shares]:
+    """Return how the mix moved, by column, found once: at most four columns."""
+    known: dict[str, _Shares] | None = ctx.results.get("shares")
+    if known is None:
+        known = ctx.results["shares"] = {}
+        for column in _groups(ctx)[:4]:
+            moved = segment_shift(
+                matched_reference(ctx, column)[column.name], ctx.after(column)[column.name]
+            )
+            if moved is not None:
+                known[column.name] = _Shares(*moved, _lost(ctx, column))
+    return known
+
+
+def _crowd(ctx: Context, column: Column) -> str | None:
+    """Return the value of which more or fewer rows came, if the column tells of such a crowd."""
+    moved = _shares(ctx).get(column.name)
+    return moved.value if moved is not None and moved.lost is None else None
+
+
 @check(
     "drift.mix",
     "Did the mix of rows change?",
@@ -58,23 +94,19 @@ def mix(ctx: Context) -> Iterable[Answer]:
             if result is not None:
                 found.append(result)
     ctx.results["mix"] = sorted(found, key=lambda r: -r.explained)
-    groups = [c for c in ctx.roots if c.kind == "category" and c.movement.beyond_natural]
+    groups = _groups(ctx)
     best: dict[str, MixChange] = {}
     for result in ctx.results["mix"]:
         best.setdefault(result.column, result)
     carried = {r.by: r for r in best.values() if r.explained >= 0.6}
     for column in groups[:4]:
-        moved = segment_shift(
-            matched_reference(ctx, column)[column.name], ctx.after(column)[column.name]
-        )
+        moved = _shares(ctx).get(column.name)
         if moved is None:
             continue
-        value, was, now = moved
-        lost = _lost(ctx, column)
-        if lost is not None:
-            yield lost
+        if moved.lost is not None:
+            yield moved.lost
             continue
-        ctx.results.setdefault("segments", {})[column.name] = f"segment:{column.name}={value}"
+        value, was, now = moved.value, moved.was, moved.now
         helps = carried.get(column.name)
         weight = (2.5 if helps else 2.0) * plainly(column) + lead(column, groups)
         weight -= 2.0 if announced(ctx, column) is not None else 0.0
@@ -312,10 +344,10 @@ def _of_the_mix(
     More rows of a segment bring all that they differ in, not only their label: as many decisions are
     others as the segment's share moved, times how much oftener it is decided positive.
     """
-    segment, view = ctx.results.get("segments", {}).get(column.name), ctx.role("predictions")
-    if segment is None or view is None:
+    view = ctx.role("predictions")
+    value = _crowd(ctx, column)
+    if value is None or view is None:
         return None
-    value = segment.partition("=")[2]
     inside = (rows[column.name].astype(str) == value).to_numpy()
     known = view.reference[column.name].dropna().astype(str)
     if not 0 < inside.sum() < len(rows) or known.empty:
@@ -352,7 +384,7 @@ def _harmful(ctx: Context, column: Column, result: Harm) -> bool:
     if likely and abs(result.score_shift) >= HARMLESS_SHARE:
         return True
     sure = result.low >= HARMLESS_SHARE
-    mix = column.name in ctx.results.get("segments", {})
+    mix = _crowd(ctx, column) is not None
     used = mix or ctx.importance.get(column.name, 1.0) >= _HARDLY_USED
     return result.changed >= HARMLESS_SHARE and (sure or used)
 
@@ -364,7 +396,8 @@ def _probabilities(score: pd.Series) -> bool:
 
 def _harm_answer(ctx: Context, column: Column, stand_in: StandIn, result: Harm, how: str) -> Answer:
     harmful = _harmful(ctx, column, result)
-    segment = ctx.results.get("segments", {}).get(column.name)
+    crowd = _crowd(ctx, column)
+    segment = f"segment:{column.name}={crowd}" if crowd is not None else None
     view = ctx.role("predictions")
     return Answer(
         # A natural movement changes decisions too: that is the model at work.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from triagebook.analysis.columns import as_numbers
@@ -18,8 +20,9 @@ from triagebook.diagnosis.checks.inputs import matched_reference
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from triagebook.analysis.onset import Split
     from triagebook.diagnosis.answer import Answer
-    from triagebook.diagnosis.context import Column, Context
+    from triagebook.diagnosis.context import Column, Context, View
 
 _RELATED_ROWS = 20_000
 _STEP = 1.5
@@ -127,29 +130,30 @@ def _swapped_by_steps(
         split, view = one.movement.split, ctx.rows(one)
         if split is None or not view.timed or one.movement.jump <= _STEP:
             continue
-        current = view.current[[c.name for c in numbers]].apply(pd.to_numeric, errors="coerce")
-
-        def step(column: Column, after: Column) -> float:
-            values = current[column.name].astype("float64")  # noqa: B023 - called before it changes
-            values.iloc[split.index :] = current[after.name].iloc[split.index :]  # noqa: B023
-            return step_ratio(
-                view.reference[column.name],  # noqa: B023
-                view.reference_times,  # noqa: B023
-                values,
-                view.current_times,  # noqa: B023
-                split,  # noqa: B023
-            )
-
+        step = partial(_step, view, split)
+        own = step(one, one)
         for other in numbers:
             if other.name == one.name:
                 continue
-            straight = min(step(one, one), step(other, other))
+            straight = min(own, step(other, other))
             if straight <= _STEP:
                 continue
             crossed = max(step(one, other), step(other, one))
             if crossed <= min(1.0, straight / 3) and (best is None or crossed < best[0]):
                 best = crossed, one, other
     return (best[1], best[2], best[0]) if best is not None else None
+
+
+def _step(view: View, split: Split, column: Column, after: Column) -> float:
+    """Return how far a column steps where another goes on in its place, over the usual (`step_ratio`)."""
+    before, since = (
+        pd.to_numeric(view.current[c.name], errors="coerce").astype("float64")
+        for c in (column, after)
+    )
+    values = before.where(np.arange(len(before)) < split.index, since)
+    return step_ratio(
+        view.reference[column.name], view.reference_times, values, view.current_times, split
+    )
 
 
 def _swapped_by_relations(ctx: Context, table: str) -> Iterable[tuple[Column, Column, float]]:
