@@ -144,9 +144,14 @@ def unit_of(name: str, meta: dict[str, object] | None = None) -> str:
     if name.endswith("count"):
         return ""  # of events, whatever the events are measured in
     words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+    if len(words) > 1 and words[-2] == "per" and words[-1] in _RATES:
+        counted = _UNITS.get(words[-3], "") if len(words) > 2 else ""
+        return counted + _RATES[words[-1]]
     return next((_UNITS[word] for word in reversed(words) if word in _UNITS), "")
 
 
+_RATES = {"second": "/s", "sec": "/s", "s": "/s", "minute": "/min", "min": "/min", "hour": "/h"}
+"""What follows "per" at a name's end."""
 _UNITS = {
     "seconds": "s",
     "second": "s",

@@ -112,6 +112,7 @@ def diagnose(
         going_on=found.going_on,
         fault=fault,
         climbs=first is not None and first.cause in CLIMBS,
+        resolved=bundle.alert.status == "resolved",
     )
     ctx.results["findings"] = findings
     ctx.results["going_on"] = found.going_on

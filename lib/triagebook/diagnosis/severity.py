@@ -27,6 +27,7 @@ def severity(
     going_on: bool,
     fault: bool,
     climbs: bool = False,
+    resolved: bool = False,
 ) -> Severity:
     """Propose a severity with its reasons.
 
@@ -38,6 +39,8 @@ def severity(
         Whether the newest rows are still bad.
     fault : bool
         Whether the first hypothesis is a fault rather than a season or nothing.
+    resolved : bool
+        Whether the alert says that it is over: the newest rows are then those before that.
     climbs : bool
         Whether it is something that will meet a limit: then it is no SEV4 though nothing fails yet.
 
@@ -76,7 +79,11 @@ def severity(
         because.append("the service is of high criticality")
     elif service.criticality:
         because.append(f"the service is of {service.criticality} criticality")
-    because.append("it is still going on" if going_on else "it has stopped")
+    if going_on and resolved:
+        # Not a level less: an alert may also be "resolved" because its sender fell silent.
+        because.append("it went on until the alert was resolved; nothing later was looked at")
+    else:
+        because.append("it is still going on" if going_on else "it has stopped")
     if not going_on and level in ("SEV1", "SEV2"):
         level = "SEV2" if level == "SEV1" else "SEV3"
     return Severity(level=level, because=because)

@@ -32,9 +32,10 @@ def answer(diagnosis: Diagnosis, *, going_on: bool) -> str:
         chip(level, "bad" if level in ("SEV1", "SEV2") else ""),
         chip(VERDICTS[diagnosis.verdict]),
     ]
-    if diagnosis.onset is not None:
+    over = diagnosis.alert.status == "resolved"
+    if diagnosis.onset is not None and not (going_on and over):
         chips.append(chip("still going on" if going_on else "it has stopped"))
-    if diagnosis.alert.status == "resolved":
+    if over:
         chips.append(chip("alert resolved"))
     top = (
         f'<div class="tb-top"><h2 style="margin:0 0 6px">{text(diagnosis.service.name)}: {text(kind)}</h2>'

@@ -119,6 +119,9 @@ def test_moments_become_ages_and_short_series_are_left_out():
         ("container_cpu_cfs_throttled_periods_total", "cpu", ""),
         ("airflow_ti_failures", "errors", ""),
         ("model_feature_psi", "model", ""),
+        ("http_requests_per_second", "traffic", "/s"),
+        ("disk_read_bytes_per_sec", "disk", "bytes/s"),
+        ("jobs_per_minute", "other", "/min"),
         ("something", "other", ""),
     ],
 )

@@ -153,6 +153,22 @@ def test_severity_at_its_thresholds_and_once_it_stopped(wrong, critical, going_o
     assert ("still going on" in found.because[-1]) == going_on
 
 
+@pytest.mark.parametrize("going_on", [True, False])
+def test_a_resolved_alert_is_not_said_to_go_on(going_on, priced):
+    found = severity(
+        priced[0].service.model_copy(update={"criticality": "high"}),
+        "cause_found",
+        [],
+        wrong_share=0.25,
+        going_on=going_on,
+        fault=True,
+        resolved=True,
+    )
+    assert found.level == ("SEV1" if going_on else "SEV2")
+    said = "it went on until the alert was resolved" if going_on else "it has stopped"
+    assert found.because[-1].startswith(said)
+
+
 @pytest.mark.parametrize(
     ("wrong", "level"), [(0.0, "SEV3"), (0.0009, "SEV3"), (0.001, "SEV3"), (0.05, "SEV2")]
 )

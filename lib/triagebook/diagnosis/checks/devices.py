@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.logs import serving_trouble_of
-from triagebook.core.words import amount, count, number
+from triagebook.core.words import amount, count, number, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.latency import bad, calm, unseen
 from triagebook.diagnosis.checks.resources import climb_of, limit_of, load_factor, to_limit
@@ -279,7 +279,7 @@ def disk(ctx: Context) -> Iterable[Answer]:
     writers = scene.rose("disk_writes", factor=1.5)
     rate = amount(found.per_hour, reading.series.unit)
     words = (
-        f"{reading.title} moves by {rate} an hour; full in {hours:.1f} h"
+        f"{reading.title} moves by {rate} an hour; full in {span(hours * 3600)}"
         if hours < 1e3
         else f"{said(reading)}; the size of what fills is not known"
     )
@@ -294,7 +294,7 @@ def disk(ctx: Context) -> Iterable[Answer]:
                 locus,
                 (2.8 if hours <= 72 else 1.2) + scene.fits(reading),
                 headline=f"The disk of {host} is filling"
-                + (f": full in {hours:.1f} h." if hours < 1e3 else "."),
+                + (f": full in {span(hours * 3600)}." if hours < 1e3 else "."),
                 mechanism="Free space falls on a line that meets zero; writes then fail.",
             ),
             # A week away is a ticket, not what somebody was woken for.
