@@ -74,16 +74,30 @@ def our_line(text: str) -> str | None:
 
 
 def name_in(text: str, names: Iterable[str]) -> str | None:
-    """Return the known name that a text holds as words of its own, the longest first."""
+    """Return the known name that a text holds, the longest first: by itself, else as part of another.
+
+    `container mirror_accounts in pod` names the table `accounts_in` only where no other is named.
+    """
     low = text.lower()
-    for name in sorted(set(names), key=lambda n: (-len(n), n)):
-        if len(name) < 2:
-            continue
+    found: list[tuple[int, int, str]] = []
+    for name in sorted({name for name in names if len(name) >= 2}):
         # A name is spelt with dashes in one place and with underscores in the next.
         spelt = "[-_. ]".join(re.escape(part) for part in re.split(r"[-_]", name.lower()))
-        if re.search(rf"(?<![a-z0-9]){spelt}(?![a-z0-9])", low):
-            return name
-    return None
+        hits = re.finditer(rf"(?<![a-z0-9]){spelt}(?![a-z0-9])", low)
+        found.extend((*hit.span(), name) for hit in hits)
+    # The store of "feature store" is no other than that.
+    outer = [
+        (start, end, name)
+        for start, end, name in found
+        if not any(s <= start and end <= e and e - s > end - start for s, e, _ in found)
+    ]
+    if not outer:
+        return None
+
+    def alone(start: int, end: int) -> bool:
+        return not {low[max(start - 1, 0) : start], low[end : end + 1]} & {"-", "_"}
+
+    return max(outer, key=lambda hit: (alone(*hit[:2]), hit[1] - hit[0]))[2]
 
 
 def endpoint_of(text: str) -> str | None:

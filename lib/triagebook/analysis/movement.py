@@ -35,6 +35,7 @@ from triagebook.analysis.channels import (
 from triagebook.analysis.columns import Kind, as_numbers, numbers_of
 from triagebook.analysis.distance import Coder, coarse, noise_floor, psi, share_noise
 from triagebook.analysis.onset import Split, split_by_likelihood, split_by_mean
+from triagebook.analysis.scatter import stretch_limit
 from triagebook.analysis.stretches import SPLITS, apart
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class Movement:
         rows = 1 / max(self.rows_current, 1) + 1 / max(self.rows_reference, 1)
         chance = 3.3 * float(np.sqrt(share * (1 - share) * rows))
         sure = self.surprise.nulls if self.surprise is not None else 0.0
+        if self.timed:
+            sure = min(sure, abs(self.null_gap) / max(self.null_natural, 0.008) / _BEYOND)
         return max(abs(self.null_gap) / max(self.null_natural, chance, 0.008), _BEYOND * sure)
 
     @property
@@ -228,6 +231,10 @@ def movement(
         base_counts = as_many_by_hour(base, hour_of(came), hour_of(late), coder.bins)
     effect = coder.distance(base_counts, after_counts)
     natural, null_natural = _natural(coder, ref_codes, blocks)
+    if timed:
+        # A sensor may be silent for an hour once in a month, at no hour that windows begin with.
+        most = stretch_limit(ref_codes < 0, len(after), len(after))
+        null_natural = max(null_natural, (most - _share(base < 0)) / _BEYOND)
     rows = int((after >= 0).sum())
     rows_reference = int((base >= 0).sum())
     numbers = kind == "number"

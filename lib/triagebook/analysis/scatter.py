@@ -83,8 +83,8 @@ def worst_stretch(rows: np.ndarray, size: int) -> float:
     return float((total[size:] - total[:-size]).max()) / size
 
 
-def beyond_stretches(before: np.ndarray, size: int, share: float, rows: int) -> bool:
-    """Tell whether a share is more than any stretch of the past had, by a quarter and more than chance.
+def stretch_limit(before: np.ndarray, size: int, rows: int) -> float:
+    """Return the share that no stretch of the past explains: the worst, a quarter more, or chance above.
 
     Parameters
     ----------
@@ -92,11 +92,14 @@ def beyond_stretches(before: np.ndarray, size: int, share: float, rows: int) -> 
         Which rows of the past were so.
     size : int
         Rows of the past that last as long as the rows of now.
-    share : float
-        Share of the rows of now that are so, [0, 1].
     rows : int
         So many rows of now there are.
     """
     worst = worst_stretch(before, size)
     chance = 2 * float(np.sqrt(worst * (1 - worst) / max(rows, 1)))
-    return share > worst + max(0.25 * worst, chance)
+    return worst + max(0.25 * worst, chance)
+
+
+def beyond_stretches(before: np.ndarray, size: int, share: float, rows: int) -> bool:
+    """Tell whether a share of the rows of now, [0, 1], is more than any stretch of the past explains."""
+    return share > stretch_limit(before, size, rows)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from triagebook.core.errors import RegistryError
+from triagebook.core.models import IncidentType
 
 LocusKind = Literal[
     "column",
@@ -58,6 +59,8 @@ class Cause:
 
 EXPECTED = frozenset({"none", "drift.seasonal", "drift.harmless"})
 """Causes that mean: no fault. A `healthy` verdict has one of them first."""
+NOT_OF_TIME = frozenset({IncidentType.DRIFT, IncidentType.MODEL_PERFORMANCE})
+"""Alerts about what a model says, which slow answers and long tasks hardly explain."""
 
 _ALL = (
     Cause(

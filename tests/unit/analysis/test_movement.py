@@ -70,6 +70,25 @@ def test_nulls_that_chance_gives_are_no_movement():
     assert not usual.beyond_natural
 
 
+@pytest.mark.parametrize(("now", "beyond"), [(20, False), (45, True)])
+def test_a_sensor_that_was_silent_as_long_once_before_is_usual(now, beyond):
+    rng = np.random.default_rng(1)
+    times = np.arange(3_000) * (HOUR // 5) + 17 * HOUR
+    values = pd.Series(rng.normal(size=3_240))
+    values.iloc[1_130:1_150] = np.nan  # four hours, at no hour that a window begins with
+    values.iloc[3_100 : 3_100 + now] = np.nan
+    found = movement(
+        "x",
+        "number",
+        values.iloc[:3_000],
+        values.iloc[3_000:],
+        reference_times=times,
+        current_times=times[-1] + np.arange(1, 241) * (HOUR // 5),
+    )
+    assert found.null_gap > 0.05
+    assert found.beyond_natural == beyond
+
+
 def test_what_is_shown_is_what_moved_most():
     assert moved().shown == (0.5, 0.1)
     shown, natural = moved(effect=0.0, null_current=0.4).shown

@@ -183,6 +183,13 @@ def test_a_failure_names_its_line_its_key_and_what_it_could_not_reach():
     )
     assert name_in('connection to "big-blob" refused', ["big_blob", "blob"]) == "big_blob"
     assert name_in("the blobber", ["blob"]) is None
+    text = (
+        "no partition of suppliers for today; container mirror_accounts in pod mirror-accounts-12"
+    )
+    assert name_in(text, ["accounts_in", "suppliers"]) == "suppliers"
+    assert name_in(text, ["accounts_in"]) == "accounts_in"
+    assert name_in("the feature store timed out", ["store", "feature-store"]) == "feature-store"
+    assert name_in("no rows in prod_suppliers", ["suppliers"]) == "suppliers"
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.6])

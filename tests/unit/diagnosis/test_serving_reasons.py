@@ -278,6 +278,19 @@ def test_without_metrics_a_surge_is_read_from_the_access_log(tmp_path):
     )
 
 
+def test_misses_that_slow_nothing_are_no_reason_for_worse_answers(tmp_path):
+    listed = {}
+    for about in ("model_performance", "unknown"):
+        world = make(28)
+        world.incident_type, world.metric = about, ""
+        world.edit("cache_hit_ratio", lambda v: v * np.where(LATE, 0.6, 1.0))
+        found, _ = diagnose(world.bundle(tmp_path / about))
+        listed[about] = next(
+            h.confidence for h in found.hypotheses if h.cause == "latency.cache_misses"
+        )
+    assert listed["model_performance"] < 0.5 * listed["unknown"]
+
+
 def test_quiet_log_lines_are_no_proof_of_health(tmp_path):
     world = make(24)
     access(world)

@@ -10,6 +10,7 @@ import numpy as np
 from triagebook.analysis.statistic import statistic_of
 from triagebook.core.words import count, share
 from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.catalogue import NOT_OF_TIME
 from triagebook.diagnosis.context import moment
 from triagebook.diagnosis.logged import slow_one
 from triagebook.diagnosis.scene import said
@@ -127,13 +128,15 @@ def symptom(ctx: Context) -> Iterable[Answer]:
         yield unseen(ctx, "Latency and errors")
         return
     asked = scene.alerted in ("latency", "errors")
+    # What slows answers that are as fast as ever explains nothing about what they say.
+    moot = asked or ctx.incident_type in NOT_OF_TIME
     if not scene.symptoms:
         yield calm(
             ctx,
             f"Latency and errors are as usual in {count(len(seen))} series",
             (
                 Signal("none", "*", 3.0 if asked else 0.8),
-                *(Signal(c, "*", -3.5 if asked else -1.5) for c in _CAUSES),
+                *(Signal(c, "*", -3.5 if moot else -1.5) for c in _CAUSES),
                 *(Signal(c, "*", -2.0) for c in (_UNFELT if asked else ())),
             ),
         )

@@ -12,9 +12,9 @@ import pandas as pd
 from triagebook.analysis.failures import headline_of, our_line
 from triagebook.analysis.logs import trouble_of
 from triagebook.analysis.workload import rows_between, usual_seconds
-from triagebook.core.models import IncidentType
 from triagebook.core.words import clock, count, several, span
 from triagebook.diagnosis.answer import Answer, Signal, check
+from triagebook.diagnosis.catalogue import NOT_OF_TIME
 from triagebook.diagnosis.context import every_row, nanoseconds
 from triagebook.diagnosis.failure_locus import locus_of, table_of
 from triagebook.diagnosis.first_failure import (
@@ -49,7 +49,6 @@ TASK_CAUSES = (
     "pipeline.contract_rejected",
     "pipeline.deploy_failed",
 )
-_NOT_OF_TIME = frozenset({IncidentType.DRIFT, IncidentType.MODEL_PERFORMANCE})
 CHANGE_S = 48 * 3_600.0
 """A deploy this long before a task's first failure may have caused it: tasks run once a day."""
 
@@ -310,7 +309,7 @@ def late(ctx: Context) -> Iterable[Answer]:
                 (3.0 if factor >= 2.5 else 2.4)
                 - (2.0 if other else 0.0)
                 # A slow task explains what is late, not what a column or a model says.
-                - (1.5 if ctx.incident_type in _NOT_OF_TIME else 0.0),
+                - (1.5 if ctx.incident_type in NOT_OF_TIME else 0.0),
                 headline=f"Task {run.task} takes {factor:.1f} times as long.",
                 mechanism="What waits for it is late.",
             ),
