@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from triagebook.core.models import Impact
+from triagebook.core.words import share
 from triagebook.diagnosis.impact_batches import batches
 from triagebook.diagnosis.impact_batches import rows as lost_rows
 from triagebook.diagnosis.impact_labels import wrong_decisions
@@ -97,7 +98,7 @@ def toll(ctx: Context, first: Hypothesis | None, onset: Onset | None) -> Toll:
                     what="positive share",
                     value=round(harm.positive_now, 4),
                     unit="share of decisions",
-                    how=f"as served since the onset; {harm.positive_restored:.3f} with the feature put back",
+                    how=f"as served since the onset; {share(harm.positive_restored)} with the feature put back",
                 )
             )
         counted = wrong_decisions(ctx, first, onset) if harm is None else None
