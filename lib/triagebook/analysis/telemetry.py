@@ -158,6 +158,11 @@ class Reading:
         return _SECONDS.get(self.series.unit.partition("/")[0], 1.0)
 
 
+def _may_be_time(unit: str) -> bool:
+    """Whether a unit is one of time, or none was told."""
+    return unit.partition("/")[0] in {*_SECONDS, "", "1", "h", "d"}
+
+
 def readings(
     series: Iterable[Series],
     names: Names,
@@ -191,6 +196,8 @@ def readings(
         who = _entity(
             one, names, meta.get(base) or meta.get(one.name) or {}, hidden.get(one.name, {})
         )
+        if measure in ("latency", "inference_time") and not _may_be_time(one.unit):
+            measure = "other"  # the drift of a column that is called elapsed_days, say
         if who.get("task"):
             # What a task reads and writes are rows of its own, no requests.
             of_task = {"latency": "task_time", "batch_size": "rows", "payload": "rows"}

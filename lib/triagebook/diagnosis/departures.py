@@ -16,6 +16,7 @@ from triagebook.analysis.skew import Skew, skew
 from triagebook.analysis.slice_sums import Field
 from triagebook.analysis.steps import Step, step
 from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.measured import measured_of
 from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _kept(ctx: Context, name: str, make: Callable[[], object]) -> object:
 
 def label_departure(ctx: Context) -> Departure | None:
     """Tell where labels no longer follow the scores; None where there are too few labels to tell."""
-    found = _kept(ctx, "label_departure", lambda: _label_departure(served(ctx)))
+    found = _kept(ctx, "label_departure", lambda: _label_departure(ctx, served(ctx)))
     return found if isinstance(found, Departure) else None
 
 
@@ -106,7 +107,7 @@ def score_departure(ctx: Context) -> Departure | None:
     return found if isinstance(found, Departure) else None
 
 
-def _label_departure(out: Served | None) -> Departure | None:
+def _label_departure(ctx: Context, out: Served | None) -> Departure | None:
     if out is None or out.labels is None:
         return None
     labels = out.labels
@@ -118,8 +119,15 @@ def _label_departure(out: Served | None) -> Departure | None:
     values = statistics(labels, rows, late)
     least = np.full(2, LEAST_SHIFT if labels.task != "number" else 0.2)
     binary = labels.task == "binary" and out.score is not None
+    figure = measured_of(ctx)
     return _searched(
-        out, rows, late, values, least, labels if binary or labels.arrived is not None else None
+        out,
+        rows,
+        late,
+        values,
+        least,
+        labels if binary or labels.arrived is not None else None,
+        worse=figure is not None and figure.bad,
     )
 
 
@@ -188,7 +196,10 @@ def _searched(
     values: np.ndarray,
     least: np.ndarray,
     labels: Labels | None,
+    *,
+    worse: bool = False,
 ) -> Departure:
+    """Search for rows that left; `worse`: the model is measured to be worse than in any window before."""
     times = out.times[rows]
     columns = [c.only(rows) for c in out.columns]
     # Labels of a slice may all be alike by chance; that scores follow exactly is no surer than nearly.
@@ -198,7 +209,11 @@ def _searched(
     if best is None:
         return Departure(None, rows, int(late.sum()))
     beyond = _BEYOND_ALL if best.everything else _BEYOND
-    if best.gain <= beyond * _before(values, times, late, columns, floor, least, best, beyond):
+    # That the model is worse than ever says itself that the day is not one of the bad ones.
+    known = best.everything and worse
+    if not known and best.gain <= beyond * _before(
+        values, times, late, columns, floor, least, best, beyond
+    ):
         return Departure(None, rows, int(late.sum()))
     if labels is not None and labels.task == "binary" and not best.everything:
         best = _or_everything(labels, rows, late, values, best)

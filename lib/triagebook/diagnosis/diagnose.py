@@ -13,12 +13,13 @@ import pandas as pd
 import triagebook
 from triagebook.core.models import Diagnosis, Finding, IncidentType, Onset
 from triagebook.core.times import to_utc
-from triagebook.core.words import clock, several
+from triagebook.core.words import clock, number, several
 from triagebook.diagnosis.actions import propose
 from triagebook.diagnosis.answer import CHECKS, Answer
 from triagebook.diagnosis.catalogue import cause as cause_of
 from triagebook.diagnosis.context import Context, moment
 from triagebook.diagnosis.impact import CLIMBS, toll
+from triagebook.diagnosis.measured import measured_of
 from triagebook.diagnosis.ranking import rank
 from triagebook.diagnosis.severity import severity
 from triagebook.diagnosis.spec import TYPES, Spec
@@ -208,7 +209,11 @@ def _verdict(hypotheses: Sequence[Hypothesis], spec: Spec, ctx: Context) -> Verd
     if "tables" in spec.needs:
         # One table of five says little of the four that could not be had.
         blind += [e.id for e in ctx.bundle.ledger if _table_lost(e)]
-    return "healthy" if calm >= SURE and not blind and ctx.bundle.ledger else "inconclusive"
+    # A model that is measured to be worse than ever is not well because no cause was found.
+    figure = measured_of(ctx)
+    worse = figure is not None and figure.bad
+    well = calm >= SURE and not blind and not worse and ctx.bundle.ledger
+    return "healthy" if well else "inconclusive"
 
 
 def _onset(ctx: Context, first: Hypothesis | None, answers: dict[str, Answer]) -> Onset | None:
@@ -255,7 +260,13 @@ def _summary(verdict: Verdict, first: Hypothesis | None, onset: Onset | None, ct
         missing = list(dict.fromkeys([*kinds, *_parts_unseen(ctx)]))
         tail = f" Not seen: {several(missing)}." if missing else ""
         lead = f" The first guess: {first.headline}" if first and first.cause != "none" else ""
-        return f"No cause stands out.{lead}{tail}"
+        figure = measured_of(ctx)
+        worse = (
+            f" The model does worse: {figure.what} {number(figure.now)}, was {number(figure.before)}."
+            if figure is not None and figure.bad
+            else ""
+        )
+        return f"No cause stands out.{worse}{lead}{tail}"
     headline = first.headline.rstrip()
     headline += "" if not headline or headline.endswith((".", "!", "?")) else "."
     told = onset is None or clock(onset.at) in headline

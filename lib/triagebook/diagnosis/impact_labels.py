@@ -9,8 +9,8 @@ import pandas as pd
 
 from triagebook.core.models import Impact
 from triagebook.core.words import count, share
-from triagebook.diagnosis.checks.performance import usable
 from triagebook.diagnosis.departures import label_departure, score_departure
+from triagebook.diagnosis.measured import usable
 from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:

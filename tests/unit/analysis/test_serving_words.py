@@ -173,6 +173,17 @@ def test_what_a_task_writes_is_no_request():
 
 
 @pytest.mark.parametrize(
+    ("unit", "measure"),
+    [("", "latency"), ("ms", "latency"), ("h", "latency"), ("PSI", "other"), ("%", "other")],
+)
+def test_what_is_measured_in_no_unit_of_time_is_no_latency(unit, measure):
+    frame = _frame(np.arange(0, 18_000, 60), np.full(300, 0.2), "request_elapsed", service="web")
+    series = to_series(frame, {"request_elapsed": {"unit": unit}})
+    (found,) = readings(series, Names("web"), {}, (0, 9, 18))
+    assert found.measure == measure
+
+
+@pytest.mark.parametrize(
     ("name", "labels", "statistic"),
     [
         ("http_request_seconds p99", {}, "p99"),

@@ -9,7 +9,7 @@ import numpy as np
 from triagebook.analysis.baserate import RateChange, rate_change
 from triagebook.core.words import count, share
 from triagebook.diagnosis.answer import Answer, Signal, check
-from triagebook.diagnosis.checks.performance import unlabelled, usable
+from triagebook.diagnosis.checks.performance import unlabelled
 from triagebook.diagnosis.departures import (
     LEAST_LABELLED,
     STRUCTURED,
@@ -17,6 +17,7 @@ from triagebook.diagnosis.departures import (
     manner,
     moved_inputs,
 )
+from triagebook.diagnosis.measured import usable
 from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:

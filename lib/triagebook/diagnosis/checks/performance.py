@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from triagebook.analysis.performance import Measured, measured, mix_effect
+from triagebook.analysis.performance import mix_effect
 from triagebook.core.words import clock, count, number, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.changes import onset_of
 from triagebook.diagnosis.context import moment
-from triagebook.diagnosis.departures import (
-    label_departure,
-    score_departure,
-)
-from triagebook.diagnosis.served import Labels, Served, served
+from triagebook.diagnosis.departures import label_departure, score_departure
+from triagebook.diagnosis.measured import measured_of, usable
+from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from triagebook.analysis.performance import Measured
     from triagebook.diagnosis.context import Context
+    from triagebook.diagnosis.served import Labels, Served
 
 
 def service_of(ctx: Context) -> str:
@@ -45,11 +45,6 @@ def unlabelled(ctx: Context, what: str) -> Answer | None:
     )
 
 
-def usable(labels: Labels) -> np.ndarray:
-    """Positions of the rows whose label counts."""
-    return np.flatnonzero(labels.maturity.use & np.isfinite(labels.y))
-
-
 @check(
     "model.measured_performance",
     "Is the model right as often as before, as far as labels are in?",
@@ -72,17 +67,7 @@ def performance(ctx: Context) -> Iterable[Answer]:
     rows = usable(labels)
     late = out.times[rows] >= labels.maturity.start
     upto = moment(int(out.times[rows].max())) if len(rows) else None
-    figure = None
-    if late.sum() >= 30:
-        figure = measured(
-            labels.y[rows],
-            None if labels.right or out.score is None else out.score[rows],
-            np.ones(len(rows)) if labels.right else _decisions(out, rows),
-            labels.expected[rows],
-            out.times[rows],
-            late,
-            number=labels.task == "number",
-        )
+    figure = measured_of(ctx)
     if figure is None:
         yield Answer(
             locus=service_of(ctx),
@@ -94,7 +79,6 @@ def performance(ctx: Context) -> Iterable[Answer]:
             evidence=cited,
         )
         return
-    ctx.results["performance"] = figure
     yield Answer(
         locus=service_of(ctx),
         verdict="bad" if figure.bad else "ok",
@@ -119,10 +103,6 @@ def performance(ctx: Context) -> Iterable[Answer]:
         )
     if figure.bad:
         yield from _by_mix(ctx, out, labels, rows, late, figure)
-
-
-def _decisions(out: Served, rows: np.ndarray) -> np.ndarray | None:
-    return None if out.decision is None else out.decision[rows]
 
 
 def _said(figure: Measured, labels: Labels, out: Served) -> str:

@@ -13,9 +13,10 @@ from triagebook.analysis.blocks import DAY
 from triagebook.analysis.schedules import Overdue, rhythm, trend
 from triagebook.core.words import clock, span
 from triagebook.diagnosis.answer import Answer, Signal, check
-from triagebook.diagnosis.checks.performance import service_of, usable
+from triagebook.diagnosis.checks.performance import service_of
 from triagebook.diagnosis.checks.versions import model_changes, model_name
 from triagebook.diagnosis.context import moment, nanoseconds
+from triagebook.diagnosis.measured import usable
 from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from triagebook.analysis.encompass import encompassing
+from triagebook.core.models import IncidentType
 from triagebook.core.words import clock, count, number, share, span
 from triagebook.diagnosis.answer import Answer, Signal, check
-from triagebook.diagnosis.checks.performance import service_of, usable
+from triagebook.diagnosis.checks.performance import service_of
 from triagebook.diagnosis.context import moment
 from triagebook.diagnosis.departures import LEAST_SCORE_SHIFT, score_departure
+from triagebook.diagnosis.measured import usable
 from triagebook.diagnosis.served import served
 
 if TYPE_CHECKING:
@@ -103,7 +105,12 @@ def _apart(change: Change, at: pd.Timestamp) -> float:
     "model.version",
     "Did the model change, and does the new one do worse?",
     finds=("model.bad_version",),
-    opposes=("model.bad_version", "model.stale", "model.segment_regression"),
+    opposes=(
+        "model.bad_version",
+        "model.stale",
+        "model.segment_regression",
+        "drift.feature_shift",
+    ),
 )
 def version(ctx: Context) -> Iterable[Answer]:
     """Hold the rows of a new version against what the old one said, and used to get right."""
@@ -169,6 +176,9 @@ def _judged(ctx: Context, out: Served | None, model: NewModel) -> Answer:
         ),
         Signal("model.stale", "*", -2.0),
     ]
+    if bad and weight > 0 and ctx.incident_type is not IncidentType.DRIFT:
+        # An input that moved does not change what the model says of such an input.
+        signals.append(Signal("drift.feature_shift", "*", -1.5))
     judged: FindingVerdict = "bad" if bad else ("ok" if weight < 0 else "unknown")
     return Answer(
         locus=model.locus,
