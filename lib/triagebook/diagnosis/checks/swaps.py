@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _RELATED_ROWS = 20_000
 _STEP = 1.5
-"""Both columns have to step by more than this, over what they do at such hours anyway."""
+"""Both columns have to step by more than this over what they do at such hours, and by less once crossed."""
 
 
 @check(
@@ -77,7 +77,7 @@ def swap(ctx: Context) -> Iterable[Answer]:
 
 _MEASURES = {
     "values": ("distance once crossed (0 to 1)", 0.1),
-    "course": ("step once crossed, over the usual", 1.0),
+    "course": ("step once crossed, over the usual", _STEP),
     "relations to the other columns": ("distance once crossed (0 to 1)", 0.1),
 }
 
@@ -123,7 +123,7 @@ def _swapped_by_steps(
     -------
     (column, other, step) or None
         The larger step that is left once they are crossed, over what both do at such hours anyway: at
-        most 1, and a third of what it is as they stand.
+        most 1.5, and a third of what it is as they stand.
     """
     best: tuple[float, Column, Column] | None = None
     for one in moved:
@@ -139,7 +139,7 @@ def _swapped_by_steps(
             if straight <= _STEP:
                 continue
             crossed = max(step(one, other), step(other, one))
-            if crossed <= min(1.0, straight / 3) and (best is None or crossed < best[0]):
+            if crossed <= min(_STEP, straight / 3) and (best is None or crossed < best[0]):
                 best = crossed, one, other
     return (best[1], best[2], best[0]) if best is not None else None
 
