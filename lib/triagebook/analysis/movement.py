@@ -49,6 +49,8 @@ _MIN_EFFECT = 0.05
 """Distances below this are no movement worth a person's time, however many rows show them."""
 _MIN_SURE_EFFECT = 0.03
 """The same where the rows of the reference show no natural movement at all."""
+_NO_OVERLAP = 0.9
+"""From this distance on, how far apart two windows lie is read from their means."""
 _PLAIN = 1.25
 _LEAST_NULLS = 2.5
 """Fewer rows that lost or gained a value than three are chance, however small the table."""
@@ -105,6 +107,11 @@ class Movement:
     """How far beyond chance, where the rows of both windows could be exchanged; None where not."""
     timed: bool = False
     """Whether blocks are earlier days, rather than stretches of rows in whatever order they stand."""
+    level: float = 0.0
+    """Step of the mean over what earlier days show, for numbers that hardly overlap with the past: else 0.
+
+    A distance ends at 1, and where weather comes near it every week nothing lies beyond.
+    """
     apart: float = 0.0
     """How far its means and shares lie from those of earlier days, over what a next day may show."""
 
@@ -152,6 +159,7 @@ class Movement:
         by_distance = self.effect / max(self.natural, self.noise, 0.01)
         if self.effect < _MIN_SURE_EFFECT:
             return by_distance
+        by_distance = max(by_distance, self.level)
         sharper = self._surprise
         if self.timed:
             sharper = min(sharper, self.effect / max(self.natural, 0.01) / _BEYOND)
@@ -231,6 +239,7 @@ def movement(
         base_counts = as_many_by_hour(base, hour_of(came), hour_of(late), coder.bins)
     effect = coder.distance(base_counts, after_counts)
     natural, null_natural = _natural(coder, ref_codes, blocks)
+    level = 0.0
     if timed:
         # A sensor may be silent for an hour once in a month, at no hour that windows begin with.
         most = stretch_limit(ref_codes < 0, len(after), len(after))
@@ -252,6 +261,8 @@ def movement(
         if means[0] is not None and means[1] is not None and spread > 0
         else None
     )
+    if effect >= _NO_OVERLAP and means[1] is not None:
+        level = _level(numbers_of(reference), blocks, means[1])
     return Movement(
         column=column,
         kind=kind,
@@ -274,6 +285,7 @@ def movement(
         if split is not None and numbers
         else 0.0,
         null_natural=null_natural,
+        level=level,
         surprise=surprise,
         timed=timed,
         apart=apart(
@@ -405,6 +417,24 @@ def _natural(coder: Coder, codes: np.ndarray, blocks: Sequence[np.ndarray]) -> t
     gaps = np.array([coder.distance(total - own, own) for own in counts])
     nulls = np.array([_share(codes[block] < 0) for block in blocks])
     return _worst(gaps), _worst(np.abs(nulls - nulls.mean()))
+
+
+def _level(values: np.ndarray, blocks: Sequence[np.ndarray], now: float) -> float:
+    """Return how far a mean lies from that of earlier days, over how far theirs do; 0 with few days.
+
+    Parameters
+    ----------
+    values : float array, shape (n_ref,), nan where it is none
+    now : float
+        Mean of the current rows.
+    """
+    if len(blocks) < MIN_BLOCKS:
+        return 0.0
+    by_block = np.array([np.nanmean(values[b]) for b in blocks if np.isfinite(values[b]).any()])
+    if len(by_block) < MIN_BLOCKS:
+        return 0.0
+    centre = float(by_block.mean())
+    return abs(now - centre) / max(_worst(np.abs(by_block - centre)), 1e-12)
 
 
 def _worst(gaps: np.ndarray) -> float:

@@ -3,16 +3,17 @@
 The weights of a diagnosis add up as if each piece of evidence were independent of the others, and they
 are set by hand. So their sum is too sure or not sure enough by some factor, and "none of these" is more
 or less likely than its zero says. Both are learnt from scenarios whose truth is known, by maximum
-likelihood: `python -m tests.scenarios.calibrate` prints them.
+likelihood: `python -m tests.scenarios.calibrate` prints them. On 282 scenarios it gave 1.26 and −0.11; the first
+is taken a little lower, for systems that others run are less like the scenarios than these are alike.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-SHARPNESS = 1.0
+SHARPNESS = 1.2
 """What a nat of evidence is worth: below 1 the weights say too much, above 1 too little."""
-NOTHING = 0.0
+NOTHING = -0.1
 """Weight of "none of these", in nats, after sharpening."""
 CAP = 4.0
 """No sum of evidence goes beyond this before sharpening."""

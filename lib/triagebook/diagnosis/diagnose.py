@@ -203,7 +203,14 @@ def _verdict(hypotheses: Sequence[Hypothesis], spec: Spec, ctx: Context) -> Verd
         return "inconclusive"
     first = hypotheses[0]
     if cause_of(first.cause).fault:
-        return "cause_found" if first.confidence >= SURE else "inconclusive"
+        # Columns of one table that broke in one way at once are one event, whichever is named first.
+        event = (first.cause, first.locus.rpartition(".")[0])
+        held = sum(
+            h.confidence
+            for h in hypotheses
+            if h is first or (event[1] and event == (h.cause, h.locus.rpartition(".")[0]))
+        )
+        return "cause_found" if held >= SURE else "inconclusive"
     calm = sum(h.confidence for h in hypotheses if not cause_of(h.cause).fault)
     blind = [kind for kind in spec.needs if ctx.why_missing(kind) is not None]
     if "tables" in spec.needs:

@@ -106,6 +106,14 @@ def rank(
         # A whole weather front moves with the season: two of its features stand for all.
         for key in [key for key in order if key[0] == cause][2:]:
             order.remove(key)
+    # Columns of one table that lose their values together lost them to one event.
+    alike: dict[tuple[str, str], int] = defaultdict(int)
+    for key in list(order):
+        if key[0] in ("data.missing_values", "data.corrupted_values"):
+            event = key[0], key[1].rpartition(".")[0]
+            alike[event] += 1
+            if alike[event] > 2:
+                order.remove(key)
     if len(order) > 1 and cases[nothing].weight < cases[order[0]].weight - 4.0:
         # "Nothing is wrong" with less than a fiftieth of the first's odds informs nobody.
         order.remove(nothing)

@@ -76,8 +76,12 @@ def broken_columns(ctx: Context) -> list[BrokenColumn]:
 
 def _from_upstream(ctx: Context, column: BrokenColumn, breach: Breach) -> bool:
     """Whether they only came down from a table where as many of them were nothing out of the ordinary."""
+    mine = ctx.view(column.table)
+    # Counted since the onset, they are held against the rows upstream since then.
+    part = mine is not None and len(breach.rows) < len(_thinned(mine.current))
+    since = column.since if part else None
     if breach.missing:
-        return nulls_upstream(ctx, column.table, column.name) >= 0.7 * breach.share
+        return nulls_upstream(ctx, column.table, column.name, since) >= 0.7 * breach.share
     if not breach.what.startswith("outside") or " in its " in breach.what:
         return False
     low, high = (float(part) for part in breach.what.removeprefix("outside ").split(" to "))
@@ -86,20 +90,28 @@ def _from_upstream(ctx: Context, column: BrokenColumn, breach: Breach) -> bool:
             break
         view = ctx.view(other)
         if view is not None and column.name in view.current:
-            there = pd.to_numeric(view.current[column.name], errors="coerce")
+            there = pd.to_numeric(_later(view, since)[column.name], errors="coerce")
             return float(((there < low) | (there > high)).mean()) >= 0.7 * breach.share
     return False
 
 
-def nulls_upstream(ctx: Context, table: str, name: str) -> float:
+def nulls_upstream(ctx: Context, table: str, name: str, since: pd.Timestamp | None = None) -> float:
     """Return the share of nulls of the same column, now, in the table furthest upstream of this one, [0, 1]."""
     for other in ctx.tables:
         if other == table:
             break
         view = ctx.view(other)
         if view is not None and name in view.current:
-            return float(view.current[name].isna().mean())
+            return float(_later(view, since)[name].isna().mean())
     return 0.0
+
+
+def _later(view: View, since: pd.Timestamp | None) -> pd.DataFrame:
+    """Return the current rows from a moment on; all where there is none, or no row as late."""
+    if since is None or not view.timed:
+        return view.current
+    rows = view.current[view.current_times >= since.value]
+    return rows if len(rows) else view.current
 
 
 def _of_table(ctx: Context, view: View) -> list[BrokenColumn]:

@@ -131,7 +131,8 @@ def missing_values(ctx: Context) -> Iterable[Answer]:
             continue
         if m.null_reference > 0.95 or (not ctx.rows(column).timed and _with_order(ctx, column)):
             continue  # rows in some order: what their stretches allow is judged cell by cell, below
-        if nulls_upstream(ctx, column.table, column.name) >= 0.7 * m.null_current:
+        since = column.since if m.split is not None else None
+        if nulls_upstream(ctx, column.table, column.name, since) >= 0.7 * m.null_current:
             continue  # they came down from a table where as many are nothing out of the ordinary
         if ctx.rows(column).timed and not _beyond_stretches(ctx, column):
             continue  # a sensor that is silent for hours now and then

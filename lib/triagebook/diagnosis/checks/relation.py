@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from triagebook.diagnosis.served import Labels, Served
 
 
+_HANDFUL, _HALF_A_DAY_S = 50, 12 * 3_600.0
+"""Fewer rows within less time may share one event: an airline's evening, a branch's bad hour."""
+
+
 def sure(departure: Departure) -> float:
     """Turn the nats a departure explains into a weight between 2 and 4."""
     gain = departure.found.gain if departure.found is not None else 0.0
@@ -92,6 +96,9 @@ def labels_follow_scores(ctx: Context) -> Iterable[Answer]:
     if moved:
         weight -= 2.5
         words.append(f"{moved[0]} moved at the same time")
+    if _short(out, left):
+        weight -= 2.5
+        words.append("few labels of a few hours: a bad evening of that slice looks alike")
     yield Answer(
         locus=left.segment,
         verdict="bad",
@@ -117,6 +124,15 @@ def labels_follow_scores(ctx: Context) -> Iterable[Answer]:
             Signal("none", "*", -1.5),
         ),
     )
+
+
+def _short(out: Served, left: Departure) -> bool:
+    """Whether a slice left in a handful of rows of less than half a day."""
+    rows = left.inside
+    if left.found is None or left.found.everything or not out.timed or not len(rows):
+        return False
+    lasted_s = float(out.times[rows].max() - out.times[rows].min()) / 1e9
+    return len(rows) < _HANDFUL and lasted_s < _HALF_A_DAY_S
 
 
 def _where(left: Departure) -> str:
@@ -212,12 +228,15 @@ def scores_follow_inputs(ctx: Context) -> Iterable[Answer]:
         # A new version explains where it errs; that it errs in one slice most is its way to err, all
         # the more where it errs elsewhere too.
         weight -= 3.0 if found.elsewhere else 1.5
+    elif not _changed(ctx, strayed):
+        # A model does not come to answer otherwise by itself; a stand-in errs in weather it never saw.
+        weight -= 1.5
     moved = moved_inputs(ctx, strayed.since)
     if moved:
         # Rows of a kind never seen: the stand-in may be what is wrong about them.
         weight -= 2.5
         words.append(f"{moved[0]} moved at the same time")
-    stirred = -2.2
+    stirred = -2.2 if _changed(ctx, strayed) else -1.2
     worse = harmed(out, strayed)
     if worse is not None:
         gap, z, lead = worse
