@@ -3,8 +3,8 @@
 The weights of a diagnosis add up as if each piece of evidence were independent of the others, and they
 are set by hand. So their sum is too sure or not sure enough by some factor, and "none of these" is more
 or less likely than its zero says. Both are learnt from scenarios whose truth is known, by maximum
-likelihood: `python -m tests.scenarios.calibrate` prints them. On 282 scenarios it gave 1.26 and −0.11; the first
-is taken a little lower, for systems that others run are less like the scenarios than these are alike.
+likelihood: `python -m tests.scenarios.calibrate` prints them. On 282 scenarios it gave 1.26 and −0.11. A
+little less sharp is taken: what people run is less like the scenarios than those are like one another.
 """
 
 from __future__ import annotations

@@ -1,12 +1,22 @@
 """The sums behind the confidences: priors, caps, what competes with what, and what is kept."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from triagebook.core.errors import RegistryError
+from triagebook.diagnosis import ranking
 from triagebook.diagnosis.answer import Answer, Signal
-from triagebook.diagnosis.confidence import CAP
+from triagebook.diagnosis.confidence import CAP, probabilities
 from triagebook.diagnosis.ranking import EXPECTED_PRIOR, HARD, KEEP, PRIOR, SEEN, rank
+
+
+@pytest.fixture(autouse=True)
+def _plain_softmax(monkeypatch):
+    # What is summed is tested here; the fitted numbers that follow are others' concern.
+    plain = partial(probabilities, sharpness=1.0, nothing=0.0)
+    monkeypatch.setattr(ranking, "probabilities", plain)
 
 
 def ranked(*answers):
@@ -161,3 +171,19 @@ def test_tables_that_were_not_seen_keep_nothing_from_being_sure(lost):
     weight = CAP if lost == 0 else SEEN * (1 - lost)
     assert found[0].confidence == pytest.approx(np.exp(weight) / (np.exp(weight) + 1), abs=1e-4)
     assert left == pytest.approx(1 - found[0].confidence, abs=1e-4)
+
+
+def test_columns_that_lost_their_values_together_stand_for_one_event():
+    lost = [signal("data.missing_values", f"column:t.c{n}", 3.0 - n / 10) for n in range(5)]
+    other = signal("data.missing_values", "column:u.c0", 1.0)
+    found, _ = ranked(said(*lost, other))
+    named = [locus for cause, locus in found if cause == "data.missing_values"]
+    assert named == ["column:t.c0", "column:t.c1", "column:u.c0"]
+
+
+def test_the_fitted_numbers_keep_the_order_and_leave_a_share():
+    share, none = probabilities(np.array([9.0, 2.0, 0.0, -3.0]))
+    assert list(share) == sorted(share, reverse=True)
+    assert share.sum() + none == pytest.approx(1)
+    assert 0.9 < share[0] < 0.99
+    assert none > 0.005
