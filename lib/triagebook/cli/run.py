@@ -97,6 +97,7 @@ def read_alert(path: Path) -> Alert:
     NotUnderstoodError
         Neither of the two.
     """
+    from triagebook.core.settings import IntakeSettings
     from triagebook.intake.senders.alertmanager import Alertmanager
 
     try:
@@ -104,7 +105,7 @@ def read_alert(path: Path) -> Alert:
     except OSError as error:
         raise NotFoundError(f"{path} cannot be read: {error.strerror}", "name a file") from error
     try:
-        found = Alertmanager().parse(body)
+        found = Alertmanager().parse(body, IntakeSettings())
     except NotUnderstoodError as error:
         found = [_own_alert(path, body, error)]
     firing = [item for item in found if item.status == "firing"]

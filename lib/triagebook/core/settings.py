@@ -58,11 +58,27 @@ class SecretRef(_Part):
 
 
 class IntakeSettings(_Part):
-    """How one alert sender proves who it is. Neither: the sender is refused outside loopback."""
+    """How one alert sender proves who it is. Nothing: the sender is refused outside loopback."""
 
-    token: SecretRef | None = Field(default=None, description="bearer token")
+    token: SecretRef | None = Field(default=None, description="bearer token, or that of `header`")
+    header: str | None = Field(default=None, description="where the token is, if not Authorization")
     user: str | None = Field(default=None, description="basic auth user")
     password: SecretRef | None = Field(default=None, description="basic auth password")
+    secret: SecretRef | None = Field(default=None, description="key of the sender's HMAC signature")
+    signature_header: str | None = Field(default=None, description="where the signature is")
+    timestamp_header: str | None = Field(default=None, description="a time that is signed as well")
+    max_age: Seconds = Field(default=300.0, gt=0, description="how old it may be, seconds")
+    topics: list[str] = Field(default_factory=list, description="ARNs that may speak (cloudwatch)")
+    mapping: dict[str, str] = Field(default_factory=dict, description="paths in the body (generic)")
+    resolved_when: list[str] = Field(
+        default_factory=list, description="words of the status that mean that it is over (generic)"
+    )
+
+    @property
+    def proves_nothing(self) -> bool:
+        """Whether nothing is configured by which the sender could prove who it is."""
+        secrets = (self.token, self.user, self.password, self.secret)
+        return not self.topics and all(part is None for part in secrets)
 
 
 class SourceSettings(_Part):

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, RowMapping
 
     from triagebook.incidents.database import Database
 
+LONGEST_KEY = 128
+"""A longer id of the sender's is none: what it sends again is then told by its alerts alone."""
 PREVIEW_BYTES = 4_096
 """How much of a body a view shows."""
 
@@ -46,10 +48,18 @@ class Deliveries:
         self._clock = clock
         self._tail = tail
 
-    def add(self, sender: str, headers: Mapping[str, str], body: bytes) -> str:
+    def add(
+        self, sender: str, headers: Mapping[str, str], body: bytes, key: str | None = None
+    ) -> str:
         """Keep a body; once this returns its id, a crash or a power cut cannot lose it.
 
-        Headers that carry secrets are left out.
+        Headers that carry secrets are left out. The same body under the same key is one delivery,
+        however often it is posted: its first id is returned.
+
+        Parameters
+        ----------
+        key : str, optional
+            The sender's own id of the delivery.
         """
         at = self._clock()
         name = delivery_id(at, self._tail(8))
@@ -63,9 +73,27 @@ class Deliveries:
             "body_sha256": hashlib.sha256(body).hexdigest(),
             "status": "stored",
         }
+        if key is not None and len(key) <= LONGEST_KEY:
+            row["sender_key"] = _plain(key)
         with self._database.write() as connection:
+            known = self._known(connection, row) if "sender_key" in row else None
+            if known is not None and known["body_sha256"] == row["body_sha256"]:
+                return str(known["id"])
+            if known is not None:
+                # Another body under a used key is kept as it is: better twice than lost.
+                del row["sender_key"]
             connection.execute(insert(deliveries), row)
         return name
+
+    def _known(self, connection: Connection, row: Mapping[str, Any]) -> RowMapping | None:
+        if connection.dialect.name == "postgresql":
+            # Two services may get the first and its retry at once; one of them has to wait.
+            lock = func.pg_advisory_xact_lock(func.hashtext(f"{row['sender']}/{row['sender_key']}"))
+            connection.execute(select(lock))
+        query = select(deliveries.c.id, deliveries.c.body_sha256).where(
+            deliveries.c.sender == row["sender"], deliveries.c.sender_key == row["sender_key"]
+        )
+        return connection.execute(query).mappings().one_or_none()
 
     def stored(self) -> list[str]:
         """Return the ids of what was kept and not yet read, in the order of arrival."""
@@ -99,7 +127,7 @@ class Deliveries:
             settle(connection, name, "quarantined", why)
 
     def _views(self, condition: ColumnElement[bool], *, limit: int) -> list[DeliveryView]:
-        kept = [c for c in deliveries.c if c.name not in {"seq", "body"}]
+        kept = [c for c in deliveries.c if c.name not in {"seq", "body", "sender_key"}]
         start = func.substr(deliveries.c.body, 1, PREVIEW_BYTES).label("preview")
         query = select(*kept, start).where(condition).order_by(deliveries.c.seq.desc()).limit(limit)
         with self._database.read() as connection:

@@ -68,7 +68,9 @@ deliveries = Table(
     Column("body_sha256", String(64), nullable=False),
     Column("status", String(16), nullable=False),
     Column("why", Text),
+    Column("sender_key", String(128)),  # its own id of the delivery, where it has one
     Index("deliveries_by_status", "status", "seq"),
+    Index("deliveries_once", "sender", "sender_key", unique=True),
 )
 
 incidents = Table(

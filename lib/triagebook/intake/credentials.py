@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from triagebook.core.settings import IntakeSettings, SecretRef
 
 
-def check_authorization(headers: Mapping[str, str], settings: IntakeSettings, root: Path) -> None:
-    """Return where the Authorization header holds what the settings ask for.
+def check_authorization(
+    headers: Mapping[str, str],
+    settings: IntakeSettings,
+    root: Path,
+    in_address: str | None = None,
+) -> None:
+    """Return where the Authorization header, or that of the settings, holds what they ask for.
 
     A token and a user with password may both be configured; either will do.
 
@@ -27,6 +32,8 @@ def check_authorization(headers: Mapping[str, str], settings: IntakeSettings, ro
         Names in lower case.
     root : Path
         The home folder; secret files are relative to it.
+    in_address : str, optional
+        The token, for a sender that can only put it into the address.
 
     Raises
     ------
@@ -38,7 +45,11 @@ def check_authorization(headers: Mapping[str, str], settings: IntakeSettings, ro
     scheme, _, given = headers.get("authorization", "").strip().partition(" ")
     proof = _bytes(given.strip())
     expected: list[bytes] = []
-    if scheme.lower() == "bearer" and settings.token is not None:
+    own = headers.get(settings.header.lower()) if settings.header is not None else in_address
+    if own is not None and settings.token is not None:
+        proof = _bytes(own.strip())
+        expected = [_secret(settings.token, "token", root).encode("utf-8")]
+    elif scheme.lower() == "bearer" and settings.token is not None and settings.header is None:
         expected = [_secret(settings.token, "token", root).encode("utf-8")]
     elif scheme.lower() == "basic" and settings.password is not None:
         pair = f"{settings.user or ''}:{_secret(settings.password, 'password', root)}"

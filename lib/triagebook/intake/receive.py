@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -23,7 +24,7 @@ from triagebook.core.settings import IntakeSettings
 from triagebook.incidents.lifecycle import Applied, apply_delivery, outcome_of
 from triagebook.incidents.routes import route
 from triagebook.incidents.views import DeliveryStatus
-from triagebook.intake.sender import SENDERS, Sender
+from triagebook.intake.sender import SENDERS, Confirming, Delivery, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,8 +91,16 @@ class Intake:
         # Deliveries are processed in the order of arrival: a `resolved` that overtook its
         # `firing` would leave an incident open for ever.
         self._in_order = threading.Lock()
+        # A confirmation waits for somebody else's server; no delivery waits for that.
+        self._confirming = ThreadPoolExecutor(1, thread_name_prefix="confirm")
 
-    def accept(self, sender: str, headers: Mapping[str, str], body: bytes) -> Receipt:
+    def accept(
+        self,
+        sender: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, str] | None = None,
+    ) -> Receipt:
         """Take a delivery; once this returns, it is on the disk.
 
         Raises
@@ -114,13 +123,16 @@ class Intake:
                 "or raise server.max_body_bytes",
             )
         lower = {name.lower(): value for name, value in headers.items()}
-        self._authenticate(sender, plugin, lower, body)
+        posted = Delivery(lower, body, query or {})
+        self._authenticate(sender, plugin, posted)
         try:
-            delivery = self._store.deliveries.add(sender, lower, body)
+            delivery = self._store.deliveries.add(sender, lower, body, plugin.key(posted))
         except StoreError as error:
             raise IntakeUnavailableError(
                 f"the delivery could not be kept: {error.message}", error.hint
             ) from error
+        if isinstance(plugin, Confirming):
+            self._confirming.submit(self._confirm, sender, plugin, body)
         try:
             self._process_stored()
             return self._receipt(delivery)
@@ -135,11 +147,9 @@ class Intake:
         """
         return self._process_stored()
 
-    def _authenticate(
-        self, name: str, plugin: Sender, headers: Mapping[str, str], body: bytes
-    ) -> None:
-        settings = self._settings.intake.get(name, IntakeSettings())
-        if settings.token is None and settings.password is None and settings.user is None:
+    def _authenticate(self, name: str, plugin: Sender, posted: Delivery) -> None:
+        settings = self._of(name)
+        if settings.proves_nothing:
             if not is_loopback(self._settings.server.host):
                 raise NotAuthenticatedError(
                     f"{name} has no token and no password configured, and the service listens on "
@@ -148,7 +158,7 @@ class Intake:
                 )
             return
         try:
-            plugin.authenticate(headers, body, settings, self._root)
+            plugin.authenticate(posted, settings, self._root)
         except SettingsError as error:
             _log.exception("intake_secret_missing", sender=name)
             # 503 and not 401: senders try again, and the alert is there once the secret is.
@@ -156,6 +166,16 @@ class Intake:
                 f"the secret of {name} cannot be read on this side",
                 "the service's log says which; start it again with the secret in place",
             ) from error
+
+    def wait_confirmed(self, within_s: float = 10.0) -> None:
+        """Return when what was asked to be confirmed is; TimeoutError after so many seconds."""
+        self._confirming.submit(lambda: None).result(within_s)
+
+    def _confirm(self, sender: str, plugin: Confirming, body: bytes) -> None:
+        try:
+            plugin.confirm(body)
+        except Exception:  # noqa: BLE001 - it is kept, and shown; the sender asks again
+            _log.exception("subscription_not_confirmed", sender=sender)
 
     def _receipt(self, delivery: str) -> Receipt:
         view = self._store.deliveries.get(delivery)
@@ -182,7 +202,8 @@ class Intake:
         if view is None or view.status != "stored":
             return
         try:
-            alerts = _sender(view.sender).parse(self._store.deliveries.body(delivery))
+            body = self._store.deliveries.body(delivery)
+            alerts = _sender(view.sender).parse(body, self._of(view.sender))
             applied = apply_delivery(self._store, delivery, alerts, self._route)
         except StoreError:
             raise
@@ -194,6 +215,9 @@ class Intake:
             self._quarantine(delivery, f"{type(error).__name__} while reading it: {error}")
         else:
             self._tell(applied)
+
+    def _of(self, sender: str) -> IntakeSettings:
+        return self._settings.intake.get(sender, IntakeSettings())
 
     def _route(self, alert: Alert) -> Route:
         return route(alert, self._settings, self._root)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from triagebook.core.registry import Registry
 
@@ -14,23 +15,37 @@ if TYPE_CHECKING:
     from triagebook.core.settings import IntakeSettings
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """What was posted, as it came.
+
+    Attributes
+    ----------
+    headers : mapping
+        Names in lower case.
+    body : bytes
+        As received: signatures are over these bytes.
+    query : mapping
+        Of the address, for senders that can only put their token there.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
 class Sender(Protocol):
     """One alert sender. Made without arguments, kept by nobody, so it holds no state."""
 
-    def authenticate(
-        self, headers: Mapping[str, str], body: bytes, settings: IntakeSettings, root: Path
-    ) -> None:
+    def authenticate(self, delivery: Delivery, settings: IntakeSettings, root: Path) -> None:
         """Return where the delivery is the sender's.
 
-        Called before anything is read or kept, and only where the settings name a secret: without
-        one, `receive` lets in what comes to a loopback address and nothing else.
+        Called before anything is read or kept, and only where the settings name a secret (or, for a
+        sender that proves itself by a public key, what it may speak for): without one, `receive` lets
+        in what comes to a loopback address and nothing else.
 
         Parameters
         ----------
-        headers : mapping
-            Names in lower case.
-        body : bytes
-            As received, for signatures over it.
         root : Path
             The home folder; secret files are relative to it.
 
@@ -41,13 +56,32 @@ class Sender(Protocol):
             The secret is not to be had.
         """
 
-    def parse(self, body: bytes) -> list[Alert]:
-        """Return the alerts of a body, at least one, each with `sender` and `fingerprint`.
+    def key(self, delivery: Delivery) -> str | None:
+        """Return the sender's own id of the delivery, the same when it is sent again; None for none.
+
+        Must not raise, whatever the body is. Without an id the hash of the body says that it is the same.
+        """
+
+    def parse(self, body: bytes, settings: IntakeSettings) -> list[Alert]:
+        """Return the alerts of a body, each with `sender` and `fingerprint`.
+
+        Empty where the body is the sender's and says nothing of an alert: a test, a confirmation, a note.
 
         Raises
         ------
         NotUnderstoodError
             The body is not what this sender sends; it goes to quarantine.
+        """
+
+
+@runtime_checkable
+class Confirming(Protocol):
+    """A sender that posts nothing more until an address it names was fetched once."""
+
+    def confirm(self, body: bytes) -> None:
+        """Fetch it, where the body asks for it; called in a thread of its own, after it is kept.
+
+        Called for authenticated deliveries only. What it raises is logged; the sender asks again.
         """
 
 

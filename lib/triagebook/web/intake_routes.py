@@ -60,7 +60,13 @@ async def _receive(sender: str, request: Request, here: Context) -> tuple[JSONRe
         return _refuse(403, "a web page of another origin cannot post alerts"), "refused"
     try:
         body = await read_body(request, here.settings.server.max_body_bytes)
-        receipt = await run_in_threadpool(here.intake.accept, sender, dict(request.headers), body)
+        receipt = await run_in_threadpool(
+            here.intake.accept,
+            sender,
+            dict(request.headers),
+            body,
+            dict(request.query_params),
+        )
     except TooLargeError as error:
         return _refuse(413, error.message, error.hint, {"Connection": "close"}), "too_large"
     except TooSlowError as error:

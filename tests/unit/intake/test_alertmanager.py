@@ -9,13 +9,14 @@ import pytest
 from tests.payloads.alertmanager import build
 from triagebook.core.errors import NotUnderstoodError
 from triagebook.core.models import IncidentType
+from triagebook.core.settings import IntakeSettings
 from triagebook.intake.senders.alertmanager import Alertmanager
 
 SAMPLES = Path(build.__file__).parent
 
 
 def parse(*alerts, **changes):
-    return Alertmanager().parse(build.body(*alerts, **changes))
+    return Alertmanager().parse(build.body(*alerts, **changes), IntakeSettings())
 
 
 def one(**changes):
@@ -31,7 +32,8 @@ def noted(**annotations):
 
 def test_every_sample_is_read():
     counts = {
-        path.stem: len(Alertmanager().parse(path.read_bytes())) for path in SAMPLES.glob("*.json")
+        path.stem: len(Alertmanager().parse(path.read_bytes(), IntakeSettings()))
+        for path in SAMPLES.glob("*.json")
     }
     assert counts == {
         "firing_one": 1,
@@ -196,11 +198,13 @@ def test_keys_of_later_versions_pass():
 )
 def test_another_shape_is_not_understood(document, where):
     with pytest.raises(NotUnderstoodError) as caught:
-        Alertmanager().parse(json.dumps(document).encode())
+        Alertmanager().parse(json.dumps(document).encode(), IntakeSettings())
     assert where in caught.value.message
 
 
 def test_a_reason_names_three_problems_and_counts_the_rest():
     bad = {**build.alert(), "labels": dict.fromkeys("abcde", 1)}
     with pytest.raises(NotUnderstoodError, match="and 2 more"):
-        Alertmanager().parse(json.dumps({**build.webhook(build.alert()), "alerts": [bad]}).encode())
+        Alertmanager().parse(
+            json.dumps({**build.webhook(build.alert()), "alerts": [bad]}).encode(), IntakeSettings()
+        )

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import hashlib
+import hmac
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event
@@ -21,6 +24,7 @@ from triagebook.intake import receive
 from triagebook.intake.receive import Intake, is_loopback
 from triagebook.intake.senders.alertmanager import Alertmanager
 
+PAYLOADS = Path(__file__).parents[2] / "payloads"
 FIRING = build.body(build.alert())
 RESOLVED = build.body(build.alert("resolved"))
 
@@ -281,3 +285,21 @@ def test_a_queue_that_fails_does_not_cost_the_incident(make_intake, store):
     receipt = accept(make_intake(failing), FIRING)
     assert receipt.status == "processed"
     assert store.runs_to_do() == receipt.opened
+
+
+def test_a_delivery_that_its_sender_names_is_taken_once(store, make_intake, tmp_path, told):
+    (tmp_path / "secret").write_text("s3cret")
+    intake = make_intake(intake={"pagerduty": {"secret": {"file": "secret"}}})
+    body = (PAYLOADS / "pagerduty" / "triggered.json").read_bytes()
+    proof = hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
+    headers = {"X-PagerDuty-Signature": f"v1={proof}", "X-Webhook-Id": "w1"}
+    first, again = (intake.accept("pagerduty", headers, body) for _ in range(2))
+    assert first.delivery_id == again.delivery_id
+    assert first.opened == again.opened == told
+    assert len(store.alerts()) == 1
+    # Another body under that name is another delivery: nothing is lost to a sender's mistake.
+    other = body.replace(b"01A", b"01Z")
+    proof = hmac.new(b"s3cret", other, hashlib.sha256).hexdigest()
+    third = intake.accept("pagerduty", {**headers, "X-PagerDuty-Signature": f"v1={proof}"}, other)
+    assert third.delivery_id != first.delivery_id
+    assert (third.opened, third.incidents) == ([], first.incidents)

@@ -1,0 +1,77 @@
+"""HMAC signatures over the raw body, compared in constant time, and the window of replays."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+from triagebook.core.errors import NotAuthenticatedError, SettingsError
+from triagebook.core.times import now_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from pathlib import Path
+
+    from triagebook.core.settings import IntakeSettings
+
+_MILLISECONDS_FROM = 10**11  # seconds are that many in the year 5138
+
+
+def signing_secret(settings: IntakeSettings, root: Path) -> bytes:
+    """Return the configured `secret` as bytes.
+
+    Raises
+    ------
+    SettingsError
+        It is empty, or not to be had.
+    """
+    if settings.secret is None:
+        raise SettingsError("no signing secret is configured", "name one: secret = { env = … }")
+    found = settings.secret.value(root)
+    if not found:
+        raise SettingsError("the signing secret is empty", "write the secret into its file")
+    return found.encode("utf-8")
+
+
+def hex_digest(secret: bytes, *parts: bytes) -> str:
+    """Return the HMAC-SHA256 of some bytes in a row, as lower-case hex."""
+    made = hmac.new(secret, digestmod=hashlib.sha256)
+    for part in parts:
+        made.update(part)
+    return made.hexdigest()
+
+
+def any_equal(given: Iterable[str], expected: str) -> bool:
+    """Tell whether one of several signatures is the expected one; takes as long whatever they are."""
+    wanted = expected.encode("ascii")
+    hits = [hmac.compare_digest(one.strip().encode("utf-8", "replace"), wanted) for one in given]
+    return any(hits)
+
+
+def check_age(text: str, most_s: float, *, now: datetime | None = None) -> None:
+    """Return where a time in seconds (or milliseconds) since 1970 is recent.
+
+    Parameters
+    ----------
+    most_s : float
+        How far it may lie from our clock, to either side, seconds.
+
+    Raises
+    ------
+    NotAuthenticatedError
+        It is no number, or lies farther off: a delivery that somebody recorded and plays again.
+    """
+    try:
+        at = float(text)
+    except ValueError:
+        at = float("nan")
+    if at >= _MILLISECONDS_FROM:
+        at /= 1_000
+    moment = (now or now_utc()).timestamp()
+    if not abs(moment - at) <= most_s:  # nan is farther off than anything
+        raise NotAuthenticatedError(
+            f"the delivery's timestamp lies more than {most_s:g} s from this clock",
+            "set both clocks by NTP, or raise max_age under [intake.<sender>]",
+        )
