@@ -50,9 +50,13 @@ def test_a_sensor_that_is_silent_for_hours_now_and_then_is_not_broken(tmp_path):
 @pytest.mark.parametrize(("now", "before"), [(0.5, 9.5), (0.9, 9), (0.9, 9.3)])
 def test_one_silence_of_the_past_is_enough_at_whatever_hours(now, before, tmp_path):
     # The null share of the same hours of other days alone would call it new.
-    ctx = asked(tmp_path, {"orders": silent(now, [before])})
+    frame = silent(now, [before])
+    same_hours = frame.loc[frame["t"].isin(frame.loc[NOW, "t"] - pd.Timedelta(days=1)), "x"]
+    assert not same_hours.isna().any()
+    ctx = asked(tmp_path, {"orders": frame})
     (column,) = [c for c in ctx.columns if c.name == "x"]
-    assert column.movement.null_ratio > 1.25
+    assert column.movement.null_gap > 0.3
+    assert column.movement.null_ratio < 1.25
     assert [a for a in said(ctx, "data.missing_values") if a.verdict == "bad"] == []
 
 
