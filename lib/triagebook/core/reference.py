@@ -37,12 +37,23 @@ changed lies upstream by these arrows, by the task graph, or by a schedule's `pr
 `type` picks the plug-in; the other keys are defaults for the pulls that name it.
 """
 _PARTS: tuple[tuple[str, type[BaseModel], str, tuple[str, ...]], ...] = (
-    ("top level", settings.Settings, "", ("server", "intake", "sources", "service", "route")),
+    (
+        "top level",
+        settings.Settings,
+        "",
+        ("server", "intake", "reconcile", "sources", "service", "route"),
+    ),
     ("[server]", settings.ServerSettings, "Where the service listens, and how much it does.", ()),
     (
         "[intake.SENDER]",
         settings.IntakeSettings,
         "How a sender proves who it is. Without any of these it is let in on loopback only.",
+        (),
+    ),
+    (
+        "[reconcile]",
+        settings.ReconcileSettings,
+        "Whom to ask what fires now; without `alertmanager` and `watchdog` nobody.",
         (),
     ),
     ("[[service]]", settings.ServiceSettings, "The thing watched.", ()),

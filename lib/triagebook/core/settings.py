@@ -81,6 +81,32 @@ class IntakeSettings(_Part):
         return not self.topics and all(part is None for part in secrets)
 
 
+class ReconcileSettings(_Part):
+    """Whom to ask what fires now, so that no alert is missed and none stays open for ever."""
+
+    alertmanager: str | None = Field(default=None, description="Alertmanager's address")
+    prometheus: str | None = Field(default=None, description="Prometheus' address")
+    token: SecretRef | None = Field(default=None, description="bearer token for both")
+    receiver: str | None = Field(default=None, description="only alerts routed to this receiver")
+    every: Seconds = Field(default=180.0, ge=1, description="seconds between rounds")
+    watchdog: str | None = Field(default=None, description="name of the alert that always fires")
+    watchdog_within: Seconds = Field(
+        default=900.0, ge=1, description="without it for so many seconds the alerting is silent"
+    )
+
+    @field_validator("alertmanager", "prometheus")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/\s]+", value):
+            message = "expected an address such as http://127.0.0.1:9093"
+            raise ValueError(message)
+        return value.rstrip("/") if value is not None else None
+
+    def is_watchdog(self, labels: dict[str, str]) -> bool:
+        """Whether an alert is the one that always fires."""
+        return self.watchdog is not None and labels.get("alertname") == self.watchdog
+
+
 class SourceSettings(_Part):
     """A system that evidence comes from; `type` picks the plug-in, the rest is the plug-in's own."""
 
@@ -211,6 +237,7 @@ class Settings(BaseSettings):
 
     server: ServerSettings = Field(default_factory=ServerSettings)
     intake: dict[str, IntakeSettings] = Field(default_factory=dict)
+    reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
     services: list[ServiceSettings] = Field(default_factory=list, alias="service")
     routes: list[RouteSettings] = Field(default_factory=list, alias="route")

@@ -11,11 +11,12 @@ from triagebook.core.times import now_utc
 from triagebook.incidents.database import Database
 from triagebook.incidents.deliveries import Deliveries
 from triagebook.incidents.ids import random_tail
-from triagebook.incidents.tables import alerts, deliveries, incidents, runs, timeline
+from triagebook.incidents.tables import alerts, deliveries, episodes, incidents, runs, timeline
 from triagebook.incidents.views import (
     AlertView,
     Counts,
     DeliveryView,
+    EpisodeView,
     IncidentView,
     RunView,
     TimelineEntry,
@@ -36,6 +37,16 @@ DATABASE_NAME = "triagebook.db"
 
 _INCIDENT = [column for column in incidents.c if column.name != "seq"]
 _ALERT = [alerts.c[name] for name in ("id", "delivery_id", "incident_id", "received_at", "alert")]
+_EPISODE = (
+    "sender",
+    "fingerprint",
+    "incident_id",
+    "title",
+    "starts_at",
+    "opened_at",
+    "seen_at",
+    "closed_at",
+)
 _KIND: dict[RunState, TimelineKind] = {
     "queued": "queued",
     "running": "started",
@@ -140,6 +151,38 @@ class Store:
         if incident_id is not None:
             query = query.where(alerts.c.incident_id == incident_id)
         return [AlertView(**row) for row in self._rows(query)]
+
+    def open_episodes(self, sender: str) -> list[EpisodeView]:
+        """Return a sender's alerts that are not told to be over, oldest first."""
+        return self._episodes(episodes.c.sender == sender, episodes.c.closed_at.is_(None))
+
+    def closed_episodes(self, sender: str, since: datetime) -> list[EpisodeView]:
+        """Return a sender's alerts that were told to be over since a moment, oldest first."""
+        return self._episodes(episodes.c.sender == sender, episodes.c.closed_at >= since)
+
+    def _episodes(self, *conditions: ColumnElement[bool]) -> list[EpisodeView]:
+        last = (
+            select(func.max(alerts.c.id))
+            .where(alerts.c.episode_id == episodes.c.id)
+            .correlate(episodes)
+            .scalar_subquery()
+        )
+        kept = [episodes.c[name] for name in _EPISODE]
+        query = (
+            select(*kept, alerts.c.alert)
+            .outerjoin(alerts, alerts.c.id == last)
+            .where(*conditions)
+            .order_by(episodes.c.id)
+        )
+        return [EpisodeView(**row) for row in self._rows(query)]
+
+    def add_note(self, incident_id: str, kind: TimelineKind, text: str, **data: Any) -> None:
+        """Write one line into an incident's timeline; NotFoundError where there is no such incident."""
+        now = self.clock()
+        with self.database.write() as connection:
+            _attempt(connection, incident_id)
+            note(connection, incident_id, now, kind, text, **data)
+            _change(connection, incident_id, updated_at=now)
 
     def runs(self, incident_id: str) -> list[RunView]:
         """Return an incident's runs, by attempt."""

@@ -20,6 +20,8 @@ TimelineKind = Literal[
     "received",  # the alert that opened the incident
     "joined",  # a further alert of the same delivery or group
     "cleared",  # one of several alerts is over
+    "silenced",  # by people or rules of Alertmanager, while it fires
+    "doubted",  # told to be over by somebody who cannot know
     "resolved",  # the last one is over
     "queued",
     "started",
@@ -82,6 +84,20 @@ class AlertView(_View):
     incident_id: str | None
     received_at: Utc
     alert: Alert
+
+
+class EpisodeView(_View):
+    """An alert from its firing to its end. `alert` is how it was told last."""
+
+    sender: str
+    fingerprint: str
+    incident_id: str
+    title: str
+    starts_at: Utc | None = None
+    opened_at: Utc
+    seen_at: Utc
+    closed_at: Utc | None = None
+    alert: Alert | None = None
 
 
 class RunView(_View):

@@ -28,6 +28,7 @@ from triagebook.intake.sender import SENDERS, Confirming, Delivery, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from triagebook.core.models import Alert
@@ -87,6 +88,8 @@ class Intake:
         self._settings = settings
         self._root = root
         self._on_incident = on_incident
+        self.heard: datetime | None = None
+        """When the watchdog's alert came last since this service started; None for never."""
         SENDERS.names()  # a broken plug-in stops the service here, not its first delivery
         # Deliveries are processed in the order of arrival: a `resolved` that overtook its
         # `firing` would leave an incident open for ever.
@@ -115,6 +118,8 @@ class Intake:
             A secret or the database cannot be had; nothing was kept, send it again (503).
         """
         plugin = _sender(sender)
+        if getattr(plugin, "inside_only", False):
+            raise UnknownSenderError(f"nobody may post as {sender}", "name the real sender")
         most = self._settings.server.max_body_bytes
         if len(body) > most:
             raise TooLargeError(
@@ -125,8 +130,16 @@ class Intake:
         lower = {name.lower(): value for name, value in headers.items()}
         posted = Delivery(lower, body, query or {})
         self._authenticate(sender, plugin, posted)
+        return self._keep(sender, plugin, posted)
+
+    def take(self, sender: str, headers: Mapping[str, str], body: bytes) -> Receipt:
+        """Take what this service itself made in a sender's shape; as `accept`, without its proof."""
+        return self._keep(sender, _sender(sender), Delivery(headers, body))
+
+    def _keep(self, sender: str, plugin: Sender, posted: Delivery) -> Receipt:
+        body = posted.body
         try:
-            delivery = self._store.deliveries.add(sender, lower, body, plugin.key(posted))
+            delivery = self._store.deliveries.add(sender, posted.headers, body, plugin.key(posted))
         except StoreError as error:
             raise IntakeUnavailableError(
                 f"the delivery could not be kept: {error.message}", error.hint
@@ -203,7 +216,7 @@ class Intake:
             return
         try:
             body = self._store.deliveries.body(delivery)
-            alerts = _sender(view.sender).parse(body, self._of(view.sender))
+            alerts = self._without_watchdog(_sender(view.sender).parse(body, self._of(view.sender)))
             applied = apply_delivery(self._store, delivery, alerts, self._route)
         except StoreError:
             raise
@@ -215,6 +228,13 @@ class Intake:
             self._quarantine(delivery, f"{type(error).__name__} while reading it: {error}")
         else:
             self._tell(applied)
+
+    def _without_watchdog(self, alerts: list[Alert]) -> list[Alert]:
+        """Leave out the alert that always fires, and remember that it came."""
+        left = [a for a in alerts if not self._settings.reconcile.is_watchdog(a.labels)]
+        if any(a.status == "firing" for a in alerts if a not in left):
+            self.heard = self._store.clock()
+        return left
 
     def _of(self, sender: str) -> IntakeSettings:
         return self._settings.intake.get(sender, IntakeSettings())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 import triagebook
 from triagebook.incidents.store import Store
 from triagebook.intake.receive import Intake
+from triagebook.intake.reconcile import ASK_WITHIN_S, Reconciler
 from triagebook.web import api, files, intake_routes, operations, pages, problems
 from triagebook.web.context import Context, Queue
 from triagebook.web.metrics import Metrics
@@ -54,10 +56,14 @@ def create_app(
             app.state.failure = error
             raise
         app.state.context = here
+        asking = _ask_regularly(here)
         try:
             yield
         finally:
             here.stopping.set()
+            if asking is not None:
+                # It may wait for a server's answer; its door and store are still open then.
+                await run_in_threadpool(asking.join, ASK_WITHIN_S + 1)
             await run_in_threadpool(here.queue.close)
             if store is None:
                 await run_in_threadpool(here.store.close)
@@ -102,6 +108,18 @@ def _open(home: Home, settings: Settings, queue: Queue | None, store: Store | No
             opened.close()
         raise
     return here
+
+
+def _ask_regularly(here: Context) -> threading.Thread | None:
+    settings = here.settings.reconcile
+    if settings.alertmanager is None and settings.watchdog is None:
+        return None
+    reconciler = Reconciler(here.intake, here.store, settings, here.home.root)
+    asking = threading.Thread(
+        target=reconciler.run, args=(here.stopping,), name="reconcile", daemon=True
+    )
+    asking.start()
+    return asking
 
 
 def _queue(home: Home, settings: Settings, store: Store) -> Queue:
