@@ -118,8 +118,10 @@ def test_the_sender_names_a_delivery_without_fail(sender, samples):
 
 def taken(intake: Intake, store: Store, sender: str, body: bytes) -> None:
     """Post a body; whatever it holds it is kept, byte for byte, and nothing else is raised."""
+    # What triagebook raises itself does not come in by the door.
+    inside = getattr(SENDERS.get(sender), "inside_only", False)
     try:
-        receipt = intake.accept(sender, {}, body)
+        receipt = (intake.take if inside else intake.accept)(sender, {}, body)
     except IntakeError as error:
         pytest.fail(f"refused an authenticated body: {error}")
     assert receipt.status in {"processed", "quarantined"}

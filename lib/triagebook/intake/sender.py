@@ -74,6 +74,15 @@ class Sender(Protocol):
         """
 
 
+class Unnamed:
+    """A sender that names no delivery: what it sends again is told by its alerts."""
+
+    def key(self, delivery: Delivery) -> str | None:
+        """Return None."""
+        del delivery
+        return None
+
+
 @runtime_checkable
 class Confirming(Protocol):
     """A sender that posts nothing more until an address it names was fetched once."""

@@ -10,7 +10,7 @@ from triagebook.core.models import Alert, IncidentType
 from triagebook.incidents.fingerprints import of_labels
 from triagebook.intake.body import read_json
 from triagebook.intake.credentials import check_authorization
-from triagebook.intake.sender import SENDERS
+from triagebook.intake.sender import SENDERS, Unnamed
 from triagebook.intake.shapes import Shape, Texts, Time, first, read_shape, web_links
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Callback(Shape):
 
 
 @SENDERS.register(NAME)
-class Airflow:
+class Airflow(Unnamed):
     """Airflow, which has no webhook of its own: a callback posts what docs/senders.md says.
 
     References
@@ -49,10 +49,6 @@ class Airflow:
     def authenticate(self, delivery: Delivery, settings: IntakeSettings, root: Path) -> None:
         """Check the bearer token or basic auth that the callback sends."""
         check_authorization(delivery.headers, settings, root)
-
-    def key(self, delivery: Delivery) -> str | None:
-        """Return None: run and try are in the body, and so in the hash of it."""
-        del delivery
 
     def parse(self, body: bytes, settings: IntakeSettings) -> list[Alert]:
         """Return the task's alert: one episode a task, until it succeeds; nothing while it retries."""

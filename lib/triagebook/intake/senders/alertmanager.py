@@ -10,7 +10,7 @@ from triagebook.core.models import Alert
 from triagebook.incidents.fingerprints import of_labels
 from triagebook.intake.body import read_json
 from triagebook.intake.credentials import check_authorization
-from triagebook.intake.sender import SENDERS
+from triagebook.intake.sender import SENDERS, Unnamed
 from triagebook.intake.shapes import Shape, Texts, Time, first, number, read_shape, web_links
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class _Webhook(Shape):
 
 
 @SENDERS.register(NAME)
-class Alertmanager:
+class Alertmanager(Unnamed):
     """Alertmanager.
 
     References
@@ -51,10 +51,6 @@ class Alertmanager:
     def authenticate(self, delivery: Delivery, settings: IntakeSettings, root: Path) -> None:
         """Check the bearer token or basic auth of its `http_config`; it signs nothing."""
         check_authorization(delivery.headers, settings, root)
-
-    def key(self, delivery: Delivery) -> str | None:
-        """Return None: it names no delivery, and sends the same bytes again."""
-        del delivery
 
     def parse(self, body: bytes, settings: IntakeSettings) -> list[Alert]:
         """Return every alert of the group, each with its own status; the group's says less."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -15,7 +15,6 @@ from triagebook.intake.shapes import Shape, Time, number, read_shape
 from triagebook.intake.sns import Envelope, fetch_from_amazon, of_amazon, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from triagebook.core.settings import IntakeSettings
@@ -59,9 +58,10 @@ class CloudWatch:
     Amazon SNS developer guide, "HTTP/HTTPS notification JSON format"; CloudWatch, "Alarm events".
     """
 
-    signs_itself: ClassVar[bool] = True
-    """Proves itself by Amazon's key; what it may speak for is `topics`."""
-    fetch: ClassVar[Callable[[str], bytes]] = staticmethod(fetch_from_amazon)
+    @staticmethod
+    def fetch(url: str) -> bytes:
+        """Return what lies at an address of Amazon's."""
+        return fetch_from_amazon(url)
 
     def authenticate(self, delivery: Delivery, settings: IntakeSettings, root: Path) -> None:
         """Check that a topic of ours speaks, signed by Amazon: anybody may have a topic of his own."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from triagebook.core.models import Alert
 from triagebook.intake.body import read_json
 from triagebook.intake.credentials import check_authorization
-from triagebook.intake.sender import SENDERS
+from triagebook.intake.sender import SENDERS, Unnamed
 from triagebook.intake.shapes import Epoch, Shape, first, number, read_shape, web_links
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _Webhook(Shape):
 
 
 @SENDERS.register(NAME)
-class Datadog:
+class Datadog(Unnamed):
     """Datadog. It signs nothing: a custom header or basic auth proves who it is.
 
     References
@@ -56,10 +56,6 @@ class Datadog:
     def authenticate(self, delivery: Delivery, settings: IntakeSettings, root: Path) -> None:
         """Check the token in the configured header, or the Authorization header."""
         check_authorization(delivery.headers, settings, root)
-
-    def key(self, delivery: Delivery) -> str | None:
-        """Return None: the id of its event is in the body, and so in the hash of it."""
-        del delivery
 
     def parse(self, body: bytes, settings: IntakeSettings) -> list[Alert]:
         """Return the monitor's alert; nothing for a renotification's own kinds that say no state."""

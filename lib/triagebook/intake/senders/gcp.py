@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from triagebook.core.models import Alert
 from triagebook.intake.body import read_json
 from triagebook.intake.credentials import check_authorization
-from triagebook.intake.sender import SENDERS
+from triagebook.intake.sender import SENDERS, Unnamed
 from triagebook.intake.shapes import Epoch, Shape, Texts, first, number, read_shape, web_links
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class _Webhook(Shape):
 
 
 @SENDERS.register(NAME)
-class GoogleCloudMonitoring:
+class GoogleCloudMonitoring(Unnamed):
     """Google Cloud Monitoring. It can send basic auth, or a token in the address.
 
     References
@@ -82,10 +82,6 @@ class GoogleCloudMonitoring:
     def authenticate(self, delivery: Delivery, settings: IntakeSettings, root: Path) -> None:
         """Check basic auth, or the token in `?auth_token=`."""
         check_authorization(delivery.headers, settings, root, delivery.query.get("auth_token"))
-
-    def key(self, delivery: Delivery) -> str | None:
-        """Return None: it names no delivery, and sends the same bytes again."""
-        del delivery
 
     def parse(self, body: bytes, settings: IntakeSettings) -> list[Alert]:
         """Return the incident's alert."""

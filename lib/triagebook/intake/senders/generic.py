@@ -10,7 +10,7 @@ from triagebook.incidents.fingerprints import of_labels
 from triagebook.incidents.routes import known_type
 from triagebook.intake.body import HINT, read_json
 from triagebook.intake.credentials import check_authorization
-from triagebook.intake.sender import SENDERS
+from triagebook.intake.sender import SENDERS, Unnamed
 from triagebook.intake.shapes import number, read_epoch, read_time, web_links
 from triagebook.intake.signatures import any_equal, check_age, hex_digest, signing_secret
 
@@ -54,7 +54,7 @@ _FIRING = frozenset(
 
 
 @SENDERS.register(NAME)
-class Generic:
+class Generic(Unnamed):
     """CloudEvents and plain JSON.
 
     References
@@ -81,10 +81,6 @@ class Generic:
             )
         if stamp is not None:
             check_age(stamp, settings.max_age)
-
-    def key(self, delivery: Delivery) -> str | None:
-        """Return None: what names an event is in the body, and so in the hash of it."""
-        del delivery
 
     def parse(self, body: bytes, settings: IntakeSettings) -> list[Alert]:
         """Return one alert: of the event's `data`, or of the document, by the mapping's paths."""

@@ -11,7 +11,7 @@ from triagebook.core.models import Alert
 from triagebook.incidents.fingerprints import of_labels
 from triagebook.intake.body import read_json
 from triagebook.intake.credentials import check_authorization
-from triagebook.intake.sender import SENDERS
+from triagebook.intake.sender import SENDERS, Unnamed
 from triagebook.intake.shapes import Shape, Texts, Time, first, number, read_shape, web_links
 from triagebook.intake.signatures import any_equal, check_age, hex_digest, signing_secret
 
@@ -46,7 +46,7 @@ class _Webhook(Shape):
 
 
 @SENDERS.register(NAME)
-class Grafana:
+class Grafana(Unnamed):
     """Grafana Alerting.
 
     References
@@ -73,10 +73,6 @@ class Grafana:
             )
         if stamp is not None:
             check_age(stamp, settings.max_age)
-
-    def key(self, delivery: Delivery) -> str | None:
-        """Return None: it names no delivery, and sends the same bytes again."""
-        del delivery
 
     def parse(self, body: bytes, settings: IntakeSettings) -> list[Alert]:
         """Return every alert of the group, each with its own status."""

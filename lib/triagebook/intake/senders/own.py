@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from triagebook.core.errors import NotAuthenticatedError
 from triagebook.core.models import Alert
 from triagebook.intake.body import read_json
-from triagebook.intake.sender import SENDERS
+from triagebook.intake.sender import SENDERS, Unnamed
 from triagebook.intake.shapes import Shape, Texts, Time, read_shape
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class _Own(Shape):
 
 
 @SENDERS.register(NAME)
-class Own:
+class Own(Unnamed):
     """Triagebook."""
 
     inside_only: ClassVar[bool] = True
@@ -39,10 +39,6 @@ class Own:
         """Refuse: what triagebook raises does not come in by the door."""
         del delivery, settings, root
         raise NotAuthenticatedError("only triagebook itself speaks as this sender")
-
-    def key(self, delivery: Delivery) -> str | None:
-        """Return None."""
-        del delivery
 
     def parse(self, body: bytes, settings: IntakeSettings) -> list[Alert]:
         """Return the one alert."""
