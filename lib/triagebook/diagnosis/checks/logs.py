@@ -56,7 +56,9 @@ def new_errors(ctx: Context) -> Iterable[Answer]:
     more = lines[1] > 1.5 * lines[0] * ratio + 3
     errors = [t for t in errors if t.current >= 3 or more or t.severity != "ERROR"]
     if not errors:
-        said = f"; {count(len(found))} warnings are more frequent" if found else ""
+        said = ""
+        if found:
+            said = f"; {count(len(found))} warning{'s are' if len(found) > 1 else ' is'} more frequent"
         yield Answer(
             locus=service,
             verdict="ok",
@@ -73,7 +75,8 @@ def new_errors(ctx: Context) -> Iterable[Answer]:
         verdict="bad",
         since=top.first,
         evidence=ctx.cite("logs"),
-        statement=f"{count(len(errors))} errors are new or more frequent; most: {top.source}: "
+        statement=f"{count(len(errors))} error{'s are' if len(errors) > 1 else ' is'} new or more "
+        f"frequent; most: {top.source}: "
         f"{top.template[:140]} ({count(top.current)} lines, {_expected(top.expected)})",
         value=len(errors),
         unit="templates",
