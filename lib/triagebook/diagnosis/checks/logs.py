@@ -58,7 +58,9 @@ def new_errors(ctx: Context) -> Iterable[Answer]:
     if not errors:
         said = ""
         if found:
-            said = f"; {count(len(found))} warning{'s are' if len(found) > 1 else ' is'} more frequent"
+            said = (
+                f"; {count(len(found))} warning{'s are' if len(found) > 1 else ' is'} more frequent"
+            )
         yield Answer(
             locus=service,
             verdict="ok",
