@@ -13,8 +13,8 @@ from triagebook.analysis.estimate import PerformanceEstimator
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CHUNK = 5_000
-_NO_FEATURES = ("id", "year", "prediction", "predicted_probability")
+CHUNK = 5_000
+NO_FEATURES = ("id", "year", "prediction", "predicted_probability")
 
 
 def run(folder: Path) -> dict[str, Any]:
@@ -45,15 +45,15 @@ def run(folder: Path) -> dict[str, Any]:
         if path.stem.endswith(("_reference", "_target")):
             continue
         current = pd.read_parquet(path)
-        source = _reference_of(path)
+        source = reference_of(path)
         if source not in estimators:
-            estimators[source] = _fit(pd.read_parquet(source), current)
+            estimators[source] = fitted(pd.read_parquet(source), current)
         estimator, features = estimators[source]
         edge = estimator.threshold("auc")
         truth = path.with_name(f"{path.stem}_target.pq")
-        labels = _labels(current, pd.read_parquet(truth)) if truth.is_file() else None
-        for chunk in range(len(current) // _CHUNK):
-            rows = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
+        labels = labels_of(current, pd.read_parquet(truth)) if truth.is_file() else None
+        for chunk in range(len(current) // CHUNK):
+            rows = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
             part = current.iloc[rows]
             found = estimator.estimate(
                 part[features], part["predicted_probability"], part["prediction"]
@@ -81,7 +81,7 @@ def run(folder: Path) -> dict[str, Any]:
     return {"benchmark": "perf", "score": score, "cases": cases}
 
 
-def _reference_of(path: Path) -> Path:
+def reference_of(path: Path) -> Path:
     """Find the reference whose name begins the file's, the longest such name, or the only one."""
     named = sorted(path.parent.glob("*_reference.pq"))
     if len(named) == 1:
@@ -92,23 +92,25 @@ def _reference_of(path: Path) -> Path:
     return max(fitting, key=lambda one: len(one.stem))
 
 
-def _fit(reference: pd.DataFrame, current: pd.DataFrame) -> tuple[PerformanceEstimator, list[str]]:
+def fitted(
+    reference: pd.DataFrame, current: pd.DataFrame
+) -> tuple[PerformanceEstimator, list[str]]:
     # The target is the column that only the reference has: targets may be absent from the folder.
     (target,) = [name for name in reference if name not in current]
-    features = [name for name in reference if name not in {*_NO_FEATURES, target}]
+    features = [name for name in reference if name not in {*NO_FEATURES, target}]
     estimator = PerformanceEstimator.fit(
         reference[features],
         reference["predicted_probability"],
         reference["prediction"],
         reference[target],
-        chunk_rows=_CHUNK,
+        chunk_rows=CHUNK,
     )
     if estimator is None:
         raise ValueError(f"{len(reference)} reference rows are too few, or of one class")
     return estimator, features
 
 
-def _labels(current: pd.DataFrame, truth: pd.DataFrame) -> np.ndarray:
+def labels_of(current: pd.DataFrame, truth: pd.DataFrame) -> np.ndarray:
     (target,) = [name for name in truth if name != "id"]
     joined = current[["id"]].merge(truth, on="id", how="left", validate="one_to_one")[target]
     return (joined == joined.max()).to_numpy()
