@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from triagebook.core.settings import IntakeSettings
+    from triagebook.intake.sender import Delivery
 
 _MILLISECONDS_FROM = 10**11  # seconds are that many in the year 5138
 
@@ -48,6 +49,37 @@ def any_equal(given: Iterable[str], expected: str) -> bool:
     wanted = expected.encode("ascii")
     hits = [hmac.compare_digest(one.strip().encode("utf-8", "replace"), wanted) for one in given]
     return any(hits)
+
+
+def check_signature(
+    delivery: Delivery, settings: IntakeSettings, root: Path, header: str, hint: str
+) -> None:
+    """Return where a header holds the HMAC of the body, or of `timestamp:body` where one is configured.
+
+    Parameters
+    ----------
+    header : str
+        Where the signature is, unless `signature_header` says otherwise.
+    hint : str
+        What to do where it does not fit.
+
+    Raises
+    ------
+    NotAuthenticatedError
+        It does not fit, or the timestamp is older than `max_age`.
+    SettingsError
+        The secret is not to be had.
+    """
+    given = delivery.headers.get((settings.signature_header or header).lower(), "")
+    parts, stamp = [delivery.body], None
+    if settings.timestamp_header is not None:
+        stamp = delivery.headers.get(settings.timestamp_header.lower(), "")
+        parts = [stamp.encode("utf-8", "replace"), b":", delivery.body]
+    expected = hex_digest(signing_secret(settings, root), *parts)
+    if not any_equal([given.removeprefix("sha256=")], expected):
+        raise NotAuthenticatedError("the signature does not fit the body", hint)
+    if stamp is not None:
+        check_age(stamp, settings.max_age)
 
 
 def check_age(text: str, most_s: float, *, now: datetime | None = None) -> None:

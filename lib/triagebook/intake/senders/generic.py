@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from triagebook.core.errors import NotAuthenticatedError, NotUnderstoodError
+from triagebook.core.errors import NotUnderstoodError
 from triagebook.core.models import Alert
 from triagebook.incidents.fingerprints import of_labels
 from triagebook.incidents.routes import known_type
@@ -12,7 +12,7 @@ from triagebook.intake.body import HINT, read_json
 from triagebook.intake.credentials import check_authorization
 from triagebook.intake.sender import SENDERS, Unnamed
 from triagebook.intake.shapes import number, read_epoch, read_time, web_links
-from triagebook.intake.signatures import any_equal, check_age, hex_digest, signing_secret
+from triagebook.intake.signatures import check_signature
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,20 +67,8 @@ class Generic(Unnamed):
         if settings.secret is None:
             check_authorization(delivery.headers, settings, root)
             return
-        given = delivery.headers.get((settings.signature_header or SIGNATURE_HEADER).lower(), "")
-        parts = [delivery.body]
-        stamp = None
-        if settings.timestamp_header is not None:
-            stamp = delivery.headers.get(settings.timestamp_header.lower(), "")
-            parts = [stamp.encode("utf-8"), b":", delivery.body]
-        expected = hex_digest(signing_secret(settings, root), *parts)
-        if not any_equal([given.removeprefix("sha256=")], expected):
-            raise NotAuthenticatedError(
-                "the signature does not fit the body",
-                "sign the raw body with HMAC-SHA256 and the secret under [intake.generic], as hex",
-            )
-        if stamp is not None:
-            check_age(stamp, settings.max_age)
+        hint = "sign the raw body with HMAC-SHA256 and the secret under [intake.generic], as hex"
+        check_signature(delivery, settings, root, SIGNATURE_HEADER, hint)
 
     def parse(self, body: bytes, settings: IntakeSettings) -> list[Alert]:
         """Return one alert: of the event's `data`, or of the document, by the mapping's paths."""

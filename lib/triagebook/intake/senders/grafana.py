@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from triagebook.core.errors import NotAuthenticatedError
 from triagebook.core.models import Alert
 from triagebook.incidents.fingerprints import of_labels
 from triagebook.intake.body import read_json
 from triagebook.intake.credentials import check_authorization
 from triagebook.intake.sender import SENDERS, Unnamed
 from triagebook.intake.shapes import Shape, Texts, Time, first, number, read_shape, web_links
-from triagebook.intake.signatures import any_equal, check_age, hex_digest, signing_secret
+from triagebook.intake.signatures import check_signature
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,20 +58,8 @@ class Grafana(Unnamed):
         if settings.secret is None:
             check_authorization(delivery.headers, settings, root)
             return
-        secret = signing_secret(settings, root)
-        given = delivery.headers.get((settings.signature_header or SIGNATURE_HEADER).lower(), "")
-        parts = [delivery.body]
-        stamp = None
-        if settings.timestamp_header is not None:
-            stamp = delivery.headers.get(settings.timestamp_header.lower(), "")
-            parts = [stamp.encode("utf-8"), b":", delivery.body]
-        if not any_equal([given], hex_digest(secret, *parts)):
-            raise NotAuthenticatedError(
-                "the signature does not fit the body",
-                "let the contact point sign with the secret under [intake.grafana]",
-            )
-        if stamp is not None:
-            check_age(stamp, settings.max_age)
+        hint = "let the contact point sign with the secret under [intake.grafana]"
+        check_signature(delivery, settings, root, SIGNATURE_HEADER, hint)
 
     def parse(self, body: bytes, settings: IntakeSettings) -> list[Alert]:
         """Return every alert of the group, each with its own status."""
