@@ -16,6 +16,12 @@ MINUTE = 60 * 10**9
 RNG = np.random.default_rng(3)
 
 
+@pytest.fixture(autouse=True)
+def _same_draws():
+    # Each test draws the same, whichever others ran before.
+    RNG.bit_generator.state = np.random.default_rng(3).bit_generator.state
+
+
 @pytest.mark.parametrize(
     ("name", "labels", "measure"),
     [
