@@ -378,6 +378,7 @@ class RunRequest(_Strict):
     attempt: int = Field(ge=1)
     parameters: dict[str, Any] = Field(default_factory=dict)
     deadline_s: float = 300.0
+    memory_bytes: int | None = None
 
 
 class Progress(_Strict):

@@ -30,6 +30,14 @@ class ServerSettings(_Part):
     max_body_bytes: int = Field(default=1_048_576, ge=1_024, description="larger deliveries: 413")
     concurrency: int = Field(default=2, ge=1, le=64, description="notebooks executed at once")
     deadline: Seconds = Field(default=300.0, ge=5, description="a run is ended after this, seconds")
+    warm: int = Field(
+        default=2, ge=0, le=64, description="runs kept ready, their imports done (Linux); 0: none"
+    )
+    memory: int | None = Field(
+        default=None,
+        ge=256,
+        description="MiB a run's kernel may use; by default the machine's / (concurrency + 1)",
+    )
     notebooks: Path | None = Field(default=None, description="a team's own runbooks, tried first")
 
 

@@ -15,7 +15,6 @@ from papermill.log import logger
 
 from triagebook.core.errors import RunError
 from triagebook.running.kernels import Kernel, start_options
-from triagebook.running.processes import die_with_parent
 from triagebook.running.recorder import Recorder
 from triagebook.running.statuses import is_runnable, mark_cell
 
@@ -91,7 +90,7 @@ def execute(
     target = save_to or (Path(output_path) if output_path else None)
     recorder = Recorder(nb, target, progress, labels or {})
     recorder.notebook_start()
-    kernel = Kernel(kernel_name)
+    kernel = Kernel(kernel_name, kernel_log)
     log = kernel_log.open("ab") if kernel_log else None
     try:
         client = CellClient(
@@ -101,10 +100,9 @@ def execute(
             deadline=deadline,
             grace_s=grace_s,
             on_kernel=on_kernel,
-            kernel_log=kernel_log,
             startup_timeout=start_timeout,
         )
-        client.execute(**start_options(log, before_exec=die_with_parent))
+        client.execute(**start_options(log))
     finally:
         if log is not None:
             log.close()
@@ -125,7 +123,6 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         deadline: float | None,
         grace_s: float,
         on_kernel: Callable[[int, Path], None] | None,
-        kernel_log: Path | None,
         startup_timeout: int,
     ) -> None:
         super().__init__(
@@ -143,7 +140,6 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         self.deadline = deadline
         self.grace_s = grace_s
         self.on_kernel = on_kernel
-        self.kernel_log = kernel_log
         self.timeout_func = self._limit_s
         self._overran: list[str] = []
         self._killer: asyncio.Future[None] | None = None
@@ -160,6 +156,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         manager = self.create_kernel_manager()
         try:
             self.start_new_kernel(**kwargs)
+            self.nb.metadata["triagebook"]["kernel"] = "warm" if self.kernel.is_warm else "plain"
             if self.on_kernel is not None:
                 self.on_kernel(_pid(manager), self.kernel.sockets)
             self.start_new_kernel_client()
@@ -174,6 +171,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         try:
             self._execute_cells()
         finally:
+            self.kernel.keep_log()
             self._cleanup_kernel()
         nb: NotebookNode = self.nb
         return nb
@@ -242,10 +240,8 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
                 words += " (often: the machine had no memory left)"
         else:
             words = f"it exited with status {code}"
-        if self.kernel_log is not None and self.kernel_log.stat().st_size:
-            tail = self.kernel_log.read_bytes()[-1_500:].decode("utf-8", "replace").strip()
-            words += f"\n{tail}"
-        return words
+        tail = self.kernel.raw_output()[-1_500:].decode("utf-8", "replace").strip()
+        return f"{words}\n{tail}" if tail else words
 
     def _left_s(self) -> float:
         return float("inf") if self.deadline is None else self.deadline - time.monotonic()

@@ -9,6 +9,7 @@ from triagebook.core.errors import RunError
 from triagebook.core.models import Alert, IncidentType, RunRequest
 from triagebook.core.paths import Home, runbook_path
 from triagebook.running.attempt import Attempt, RunResult, attempts
+from triagebook.running.limits import memory_bytes
 from triagebook.running.parameters import check_parameters, declared_names
 from triagebook.running.progress import ProgressLog
 from triagebook.running.publish import publish
@@ -93,6 +94,7 @@ def run_now(
         attempt=number,
         parameters=parameters or {},
         deadline_s=settings.server.deadline,
+        memory_bytes=memory_bytes(settings.server),
     )
     _check(request, notebooks)
     attempt.prepare(request, notebooks=notebooks, bundle=bundle)

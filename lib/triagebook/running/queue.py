@@ -15,6 +15,7 @@ from dbos import (
 
 from triagebook.core.errors import NotFoundError
 from triagebook.running.lock import HomeLock
+from triagebook.running.warm.pool import WarmPool
 from triagebook.running.workflow import Surroundings, check_idle, run_incident, work_in
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class RunQueue:
         self.home = home
         self.settings = settings
         self.store = store
+        self.pool = WarmPool(
+            settings.server.warm,
+            [home.root / "triagebook.toml"],
+            home.state / "template.log",
+        )
         self._lock = HomeLock(home)
         self._surroundings: Surroundings | None = None
 
@@ -66,7 +72,8 @@ class RunQueue:
         """
         self._lock.take()
         try:
-            surroundings = Surroundings(self.home, self.settings, self.store)
+            self.pool.open()
+            surroundings = Surroundings(self.home, self.settings, self.store, self.pool.start)
             work_in(surroundings)
             self._surroundings = surroundings
             self._start()
@@ -163,6 +170,7 @@ class RunQueue:
             if surroundings is not None:
                 DBOS.destroy()
                 work_in(None)
+            self.pool.close()
             self._lock.release()
 
     def __enter__(self) -> Self:

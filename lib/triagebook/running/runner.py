@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from triagebook.core.errors import RunError, TriagebookError
 from triagebook.core.times import iso
 from triagebook.running.attempt import Attempt, RunResult, read_json
+from triagebook.running.limits import VARIABLE as MEMORY_VARIABLE
 from triagebook.running.parameters import declared_names, split_parameters
 from triagebook.running.processes import (
     Identity,
@@ -192,6 +193,8 @@ def _environment(request: RunRequest) -> None:
     }.items():
         os.environ.setdefault(name, value)
     os.environ["TRIAGEBOOK_HOME"] = request.home
+    if request.memory_bytes:
+        os.environ[MEMORY_VARIABLE] = str(request.memory_bytes)
 
 
 def main(arguments: list[str] | None = None) -> int:
