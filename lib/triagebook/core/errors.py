@@ -130,6 +130,10 @@ class NotFoundError(TriagebookError):
     """No such incident, file or service."""
 
 
+class ForbiddenError(TriagebookError):
+    """It is there, but not for whoever asks."""
+
+
 class ReportError(TriagebookError):
     """A report could not be made."""
 

@@ -379,6 +379,7 @@ class RunRequest(_Strict):
     parameters: dict[str, Any] = Field(default_factory=dict)
     deadline_s: float = 300.0
     memory_bytes: int | None = None
+    live: str | None = None  # the file that says where the Jupyter server is
 
 
 class Progress(_Strict):

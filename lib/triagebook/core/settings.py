@@ -115,6 +115,23 @@ class ReconcileSettings(_Part):
         return self.watchdog is not None and labels.get("alertname") == self.watchdog
 
 
+class LabSettings(_Part):
+    """JupyterLab beside the service: the kernels of runs stay, to go on in."""
+
+    enabled: bool = Field(default=False, description="as `triagebook serve --lab`")
+    url: str | None = Field(default=None, description="a Jupyter server of your own, on this host")
+    token: SecretRef | None = Field(default=None, description="its token, with `url`")
+    connections: Path | None = Field(
+        default=None, description="its `jupyter --runtime-dir`, with `url`"
+    )
+    root: Path | None = Field(default=None, description="its root folder, with `url`")
+    kernels: int = Field(default=4, ge=1, description="at most so many live kernels")
+    memory: int = Field(default=4_096, ge=256, description="MiB all live kernels may use together")
+    idle: Seconds = Field(
+        default=14_400.0, ge=60, description="an unused kernel is ended after, seconds"
+    )
+
+
 class SourceSettings(_Part):
     """A system that evidence comes from; `type` picks the plug-in, the rest is the plug-in's own."""
 
@@ -246,6 +263,7 @@ class Settings(BaseSettings):
     server: ServerSettings = Field(default_factory=ServerSettings)
     intake: dict[str, IntakeSettings] = Field(default_factory=dict)
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
+    lab: LabSettings = Field(default_factory=LabSettings)
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
     services: list[ServiceSettings] = Field(default_factory=list, alias="service")
     routes: list[RouteSettings] = Field(default_factory=list, alias="route")

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 RunStatus = Literal["executed", "failed", "stopped"]
 
+LIVE_FILE = ".live.json"
+"""In a run's folder: the process of the kernel that stayed."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -153,6 +156,12 @@ class Attempt:
         """Note a process, so that a service started later can find and end it."""
         content = {"pid": who.pid, "started": who.started, "sockets": str(sockets or "")}
         write_whole(self.folder / f".{role}.json", json.dumps(content))
+
+    def keep_kernel(self) -> None:
+        """Let the kernel outlive the run: it is noted in the run's folder, and no longer ours to end."""
+        note = self.folder / ".kernel.json"
+        write_whole(self.folder.parents[1] / LIVE_FILE, note.read_bytes())
+        note.unlink()
 
     def processes(self) -> Iterator[tuple[Identity, Path | None]]:
         """List the processes noted, with their sockets' folders."""

@@ -14,7 +14,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.log import logger
 
 from triagebook.core.errors import RunError
-from triagebook.running.kernels import Kernel, start_options
+from triagebook.running.kernels import Kernel, LiveKernel, start_options
 from triagebook.running.recorder import Recorder
 from triagebook.running.statuses import is_runnable, mark_cell
 
@@ -44,6 +44,7 @@ def execute(
     grace_s: float = GRACE_S,
     on_kernel: Callable[[int, Path], None] | None = None,
     kernel_log: Path | None = None,
+    live: LiveKernel | None = None,
     labels: dict[str, Any] | None = None,
     start_timeout: int = START_LIMIT_S,
     execution_timeout: float | None = None,
@@ -72,6 +73,9 @@ def execute(
         Called with the kernel's pid and its sockets' folder as soon as it runs.
     kernel_log : Path or None
         Gets what the kernel process itself writes, such as the trace of a crash.
+    live : LiveKernel or None
+        Take the kernel of a Jupyter server, and leave it there when the run is over, unless it
+        died. Where there is none to be had, a kernel of the run's own is taken, and said so.
     labels : dict or None
         Added to the notebook's `metadata.triagebook`.
     start_timeout : int
@@ -90,7 +94,7 @@ def execute(
     target = save_to or (Path(output_path) if output_path else None)
     recorder = Recorder(nb, target, progress, labels or {})
     recorder.notebook_start()
-    kernel = Kernel(kernel_name, kernel_log)
+    kernel = Kernel(kernel_name, kernel_log, live)
     log = kernel_log.open("ab") if kernel_log else None
     try:
         client = CellClient(
@@ -155,8 +159,17 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         self.reset_execution_trackers()
         manager = self.create_kernel_manager()
         try:
-            self.start_new_kernel(**kwargs)
-            self.nb.metadata["triagebook"]["kernel"] = "warm" if self.kernel.is_warm else "plain"
+            try:
+                self.start_new_kernel(**kwargs)
+            except RunError as error:
+                if self.kernel.live is None:
+                    raise
+                # The investigation is worth more than that one can go on in its kernel.
+                self.nb.metadata["triagebook"]["not_live"] = str(error)
+                self.kernel.live = None
+                manager = self.create_kernel_manager()
+                self.start_new_kernel(**kwargs)
+            self.nb.metadata["triagebook"]["kernel"] = self.kernel.kind
             if self.on_kernel is not None:
                 self.on_kernel(_pid(manager), self.kernel.sockets)
             self.start_new_kernel_client()
@@ -172,7 +185,12 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
             self._execute_cells()
         finally:
             self.kernel.keep_log()
-            self._cleanup_kernel()
+            self.kernel.stays = self.kernel.live is not None and self.recorder.why is None
+            if self.kernel.stays:
+                self.nb.metadata["triagebook"]["kernel_stays"] = True
+                self.kc.stop_channels()
+            else:
+                self._cleanup_kernel()
         nb: NotebookNode = self.nb
         return nb
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -11,6 +12,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
 from triagebook.running.limits import limit_memory, told_memory_bytes
+from triagebook.running.live import provisioner as live_provisioner
 from triagebook.running.processes import die_with_parent
 from triagebook.running.sockets import make_sockets_folder, remove_sockets
 from triagebook.running.warm import provisioner
@@ -42,6 +44,31 @@ class OwnKernelSpecs(KernelSpecManager):
         return spec if known else plain
 
 
+@dataclass(frozen=True)
+class LiveKernel:
+    """Where a live kernel comes from: the file about the Jupyter server, the notebook's path there."""
+
+    server: Path
+    path: str
+
+
+class _LiveKernelSpecs(KernelSpecManager):
+    """One spec: the kernel of a notebook's session on a Jupyter server."""
+
+    def __init__(self, live: LiveKernel) -> None:
+        super().__init__()
+        self._live = live
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Return the spec, whatever the name."""
+        del kernel_name
+        provisioner_ = {
+            "provisioner_name": live_provisioner.NAME,
+            "config": {"server": str(self._live.server), "path": self._live.path},
+        }
+        return KernelSpec(**{**get_kernel_dict(), "metadata": {"kernel_provisioner": provisioner_}})
+
+
 class Kernel:
     """Makes the kernel manager of one run, and tidies up after it.
 
@@ -51,23 +78,40 @@ class Kernel:
         Kernel name.
     log : Path or None
         Gets what the kernel's process writes outside of cells.
+    live : LiveKernel or None
+        Take the kernel of a Jupyter server, by the session of a notebook.
+
+    Attributes
+    ----------
+    stays : bool
+        Whether a live kernel outlives the run; set by whoever knows that the run went well.
     """
 
-    def __init__(self, name: str, log: Path | None = None) -> None:
+    def __init__(self, name: str, log: Path | None = None, live: LiveKernel | None = None) -> None:
         self.name = name
         self.log = log
+        self.live = live
+        self.stays = False
         self.own_sockets = make_sockets_folder()
         self._manager: AsyncKernelManager | None = None
 
     def manager(self) -> AsyncKernelManager:
         """Return a manager whose kernel talks over Unix sockets in a folder only we can enter."""
+        specs = OwnKernelSpecs() if self.live is None else _LiveKernelSpecs(self.live)
         self._manager = AsyncKernelManager(
             kernel_name=self.name,
-            kernel_spec_manager=OwnKernelSpecs(),
+            kernel_spec_manager=specs,
             transport="ipc",
             connection_file=str(self.own_sockets / "k.json"),
         )
         return self._manager
+
+    @property
+    def kind(self) -> Literal["plain", "warm", "live"]:
+        """What kind of kernel it is."""
+        if self.live is not None:
+            return "live"
+        return "warm" if self.is_warm else "plain"
 
     @property
     def is_warm(self) -> bool:
@@ -94,7 +138,13 @@ class Kernel:
                 out.write(written)
 
     def tidy(self) -> None:
-        """Remove the sockets' folder; the template removes a warm kernel's."""
+        """Remove the sockets' folder, and give a live kernel back unless it is to stay.
+
+        The template removes a warm kernel's folder, the Jupyter server a live one's files.
+        """
+        used = getattr(self._manager, "provisioner", None)
+        if isinstance(used, live_provisioner.LiveProvisioner) and not self.stays:
+            used.give_back()
         remove_sockets(self.own_sockets)
 
     @property

@@ -44,6 +44,7 @@ class Surroundings:
     settings: Settings
     store: Store
     start: Callable[[Attempt], RunnerProcess] = start_runner
+    live: Callable[[], str | None] = lambda: None
     stop: threading.Event = field(default_factory=threading.Event)
     idle: threading.Condition = field(default_factory=threading.Condition)
     active: int = 0
@@ -127,6 +128,7 @@ def prepare(incident_id: str, number: int) -> None:
         parameters=dict(incident.parameters),
         deadline_s=here.settings.server.deadline,
         memory_bytes=memory_bytes(here.settings.server),
+        live=here.live(),
     )
     here.attempt(incident_id, number).prepare(
         request, notebooks=own_runbooks(here.home, here.settings)

@@ -98,10 +98,12 @@ def detail(here: Context, found: IncidentView) -> IncidentDetail:
         trouble=answer.trouble,
         timeline=timeline,
         progress=folder.progress(),
+        kernel_stays=folder.kernel_stays(),
         links=Links(
             page=page,
             events=f"/api{page}/events",
             report=f"{page}/report" if "report.html" in names else None,
+            lab=f"{page}/lab" if folder.in_lab() else None,
             files={name: f"{page}/files/{name}" for name in names},
         ),
     )

@@ -27,6 +27,7 @@ class Links(BaseModel):
     page: str
     events: str
     report: str | None = None
+    lab: str | None = None
     files: dict[str, str] = Field(default_factory=dict)
 
 
@@ -41,7 +42,8 @@ class IncidentDetail(IncidentView):
     """An incident with all that is known of it.
 
     `diagnosis` has the shape `triagebook/diagnosis/1`; it is there before the run is published, as
-    soon as the notebook has written it, and then `early` is true.
+    soon as the notebook has written it, and then `early` is true. `kernel_stays` is true while the
+    kernel that executed the notebook is there to go on in.
     """
 
     received_at: Utc | None = None
@@ -53,6 +55,7 @@ class IncidentDetail(IncidentView):
     trouble: str | None = None
     timeline: list[TimelineEntry]
     progress: list[Progress]
+    kernel_stays: bool = False
     links: Links
 
 

@@ -74,7 +74,7 @@ def be_kernel(lines: Lines, folder: Path) -> None:
         if request is None:
             os._exit(0)
         try:
-            _enter(request)
+            enter(request)
         except (OSError, ValueError) as error:
             lines.send({"error": f"the kernel could not enter its folder: {error}"})
             return
@@ -100,7 +100,8 @@ def be_runner(lines: Lines) -> int:
     return runner.main([request["folder"]])
 
 
-def _enter(request: dict[str, Any]) -> None:
+def enter(request: dict[str, Any]) -> None:
+    """Let this process, a kernel, work in `cwd`, with `env` set, within the limit that names."""
     os.environ.update(request.get("env") or {})
     if request.get("cwd"):
         os.chdir(request["cwd"])

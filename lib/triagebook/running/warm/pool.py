@@ -81,6 +81,11 @@ class WarmPool:
         """Where the present template listens, or will listen once it has imported everything."""
         return None if self._folder is None else self._folder / f"{self._number}.sock"
 
+    @property
+    def address(self) -> Path | None:
+        """A name of `socket` that stays the same when the template is replaced."""
+        return None if self._folder is None else self._folder / "current"
+
     def open(self) -> None:
         """Start the template; returns at once. Until it is ready, runners are plain."""
         if self.idle and self._folder is None:
@@ -150,6 +155,10 @@ class WarmPool:
         self._number += 1
         self._made_of = fingerprint(self.watched)
         self._started_at = time.monotonic()
+        if self.socket is not None and self.address is not None:
+            link = self.address.with_name("next")
+            link.symlink_to(self.socket.name)
+            link.replace(self.address)
         with self.log_file.open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [
