@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from triagebook.core.errors import RunError
 from triagebook.running.atomic import write_whole
 from triagebook.running.attempt import Attempt, RunResult, read_json
+from triagebook.running.live.jupyter import release
 from triagebook.running.processes import end, identify
 from triagebook.running.progress import ProgressLog, ProgressTail, read_progress
 from triagebook.running.sockets import remove_sockets
@@ -100,6 +102,8 @@ def execute_attempt(
             stop.wait(LOOK_EVERY_S)
     finally:
         _end(attempt, process)
+        if request.live is not None and not attempt.keeps_kernel():
+            release(Path(request.live), attempt.folder.parents[1] / attempt.notebook.name)
     result = attempt.result()
     if result is None:
         status, why = ended or ("failed", _last_words(attempt, process.returncode))

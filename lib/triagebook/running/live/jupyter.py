@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
+import structlog
 
 from triagebook.core.errors import RunError
 from triagebook.core.times import to_utc
@@ -21,6 +22,9 @@ FILE_WITHIN_S = 3.0
 """A connection file is written before the kernel is started, so it is there or will never be."""
 ANSWER_WITHIN_S = 30.0
 """A kernel may be started within this; a plain one takes seconds on a busy machine."""
+
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -169,3 +173,21 @@ def _session(item: dict[str, Any]) -> Session:
         state=str(kernel.get("execution_state") or "unknown"),
         active_at=to_utc(kernel["last_activity"]),
     )
+
+
+def release(file: Path, notebook: Path) -> None:
+    """End a notebook's session, unless somebody is in it; a server that is gone is no error.
+
+    Parameters
+    ----------
+    file : Path
+        Says where the server is.
+    notebook : Path
+    """
+    try:
+        jupyter = Jupyter.read(file)
+        session = jupyter.session(jupyter.path_of(notebook))
+        if session is not None and not session.connections:
+            jupyter.end(session)
+    except RunError as error:
+        log.info("a session could not be ended", notebook=str(notebook), why=str(error))

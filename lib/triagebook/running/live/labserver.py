@@ -44,7 +44,7 @@ def options(told: dict[str, Any]) -> list[str]:
         f"--MappingKernelManager.cull_interval={max(1, min(60, int(told['idle_s']) // 2))}",
         "--MappingKernelManager.cull_connected=False",
         # Nothing asks the network for news or versions.
-        "--LabApp.news_url=",
+        "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
     ]
