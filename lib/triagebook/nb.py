@@ -82,6 +82,7 @@ class Run:
         """Show the answer: severity, since when, likely cause, confidence, what could not be checked."""
         going_on = bool(self.context.results.get("going_on", True))
         _show(answer_display.answer(self.diagnosis, going_on=going_on), self._in_words())
+        self.alerts()
         d = self.diagnosis
         _glue("incident_id", d.incident_id)
         _glue("incident_type", str(d.incident_type))
@@ -106,6 +107,12 @@ class Run:
             [{"check": f.check, "locus": f.locus, "statement": f.statement} for f in bad],
         )
         _tell("answer", d.summary)
+
+    def alerts(self) -> None:
+        """Show the incident's alerts, where there is more than one: what, since, until, from whom."""
+        together = self.bundle.alerts
+        if len(together) > 1:
+            _show(section_display.alerts(together), f"{len(together)} alerts")
 
     def severity(self) -> None:
         """Show the proposed severity with its reasons."""
@@ -406,6 +413,7 @@ def _collect(
         incident_id=incident_id or (request.incident_id if request else None) or "by-hand",
         into=into,
         budget_s=budget_s or None,
+        alerts=request.alerts if request else (),
     )
 
 

@@ -17,6 +17,7 @@ TriagebookError
 ├── RunError             a runbook that could not be executed or published
 │   ├── RunbookNotFoundError
 │   ├── BadParameterError
+│   ├── RunUnderWayError         409: it has to end first
 │   └── DeadlineError
 ├── NotFoundError        no such incident, file or service
 ├── ReportError
@@ -120,6 +121,10 @@ class RunbookNotFoundError(RunError):
 
 class BadParameterError(RunError):
     """A parameter that the runbook does not declare, or of a type that cannot be passed."""
+
+
+class RunUnderWayError(RunError):
+    """A run of that incident is queued or running."""
 
 
 class DeadlineError(RunError):

@@ -132,6 +132,34 @@ class LabSettings(_Part):
     )
 
 
+class CorrelationSettings(_Part):
+    """Which alerts become one incident."""
+
+    window: Seconds = Field(
+        default=600.0,
+        ge=0,
+        description="an alert joins an incident whose last alert is no older, seconds; 0: never",
+    )
+    topology: bool = Field(
+        default=True, description="also where its service is one step away in the topology"
+    )
+
+
+class RefreshSettings(_Part):
+    """When an incident's notebook is executed again."""
+
+    after_join: Seconds = Field(
+        default=30.0, ge=0, description="seconds after the last alert that joined or ended"
+    )
+    on_resolve: bool = Field(default=True, description="once more when the incident is over")
+    every: Seconds = Field(
+        default=1_800.0, ge=0, description="seconds between runs while it goes on; 0: never"
+    )
+    at_most: int = Field(
+        default=24, ge=0, description="so many runs by `every` for one incident, no more"
+    )
+
+
 class SourceSettings(_Part):
     """A system that evidence comes from; `type` picks the plug-in, the rest is the plug-in's own."""
 
@@ -244,6 +272,11 @@ class RouteSettings(_Part):
                 raise ValueError(message) from error
         return value
 
+    @property
+    def matches_all(self) -> bool:
+        """Whether it is for whatever no other route took, so that its service is a stopgap."""
+        return all(pattern in {".*", ".+"} for pattern in self.match.values())
+
     def matches(self, labels: dict[str, str]) -> bool:
         """Tell whether every named label is there and is the value, or matches it in full."""
         return all(
@@ -264,6 +297,8 @@ class Settings(BaseSettings):
     intake: dict[str, IntakeSettings] = Field(default_factory=dict)
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
     lab: LabSettings = Field(default_factory=LabSettings)
+    correlation: CorrelationSettings = Field(default_factory=CorrelationSettings)
+    refresh: RefreshSettings = Field(default_factory=RefreshSettings)
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
     services: list[ServiceSettings] = Field(default_factory=list, alias="service")
     routes: list[RouteSettings] = Field(default_factory=list, alias="route")

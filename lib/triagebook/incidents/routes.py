@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from triagebook.core.models import IncidentType
 from triagebook.core.paths import runbook_path
+from triagebook.incidents.correlation import OWN_SENDER, SERVICE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +21,9 @@ FALLBACK_RUNBOOK = "generic"
 
 SERVICE_LABELS = ("service", "model", "job")
 """Labels that may name a service, the first that names a configured one wins."""
+
+LONGEST_SUBJECT = 200
+"""Characters of a subject; of a longer one a hash is put in."""
 
 TYPE_LABEL = "incident_type"
 """The label that names an incident type, or one of `ALIASES`; `-` and spaces read as `_`."""
@@ -49,6 +54,9 @@ ALIASES: dict[str, IncidentType] = {
 """Other names in use for the six incident types."""
 
 
+_NAMELESS = "alert:"
+
+
 @dataclass(frozen=True)
 class Route:
     """Where an alert goes.
@@ -60,8 +68,11 @@ class Route:
     runbook : str
         Name of a runbook that exists, or `generic`.
     subject : str
-        What alerts of one delivery are correlated by, with the incident type: the service, or
-        what the labels call it, or else the alert's own name.
+        What alerts are correlated by: the service, or what the labels call it, or else the
+        alert's own name. A service that only a route for everything named is not one: what such
+        alerts have in common is that nobody knows whose they are.
+    alone : bool
+        Nothing of another delivery belongs to it: it has no name at all, or is about the alerting.
     """
 
     incident_type: IncidentType
@@ -69,6 +80,7 @@ class Route:
     runbook: str
     subject: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    alone: bool = False
 
 
 def route(alert: Alert, settings: Settings, root: Path) -> Route:
@@ -85,13 +97,19 @@ def route(alert: Alert, settings: Settings, root: Path) -> Route:
     rule = next((rule for rule in settings.routes if rule.matches(alert.labels)), None)
     kind = _incident_type(alert, rule)
     named = _named(alert, rule)
-    service = next((name for name in named if _configured(name, settings)), None)
+    service = next((found for name in named if (found := _configured(name, settings))), None)
+    subject = _subject(alert, service, named)
+    if rule is not None and rule.service is not None and rule.matches_all:
+        own = _labelled(alert)
+        told = next((found for name in own if (found := _configured(name, settings))), None)
+        subject = _subject(alert, told, own)
     return Route(
         incident_type=kind,
-        service=_configured(service, settings) if service else None,
+        service=service,
         runbook=_runbook(kind, settings, root),
-        subject=_subject(alert, service, named),
+        subject=subject,
         parameters=dict(rule.parameters) if rule else {},
+        alone=subject == _NAMELESS or alert.sender == OWN_SENDER,
     )
 
 
@@ -113,6 +131,10 @@ def _named(alert: Alert, rule: RouteSettings | None) -> list[str]:
     """List what may be the service's name, the most telling first."""
     if rule is not None and rule.service is not None:
         return [rule.service]
+    return _labelled(alert)
+
+
+def _labelled(alert: Alert) -> list[str]:
     labels = [alert.labels[name] for name in SERVICE_LABELS if alert.labels.get(name)]
     return [alert.service, *labels] if alert.service else labels
 
@@ -130,10 +152,16 @@ def _configured(name: str, settings: Settings) -> str | None:
 
 def _subject(alert: Alert, service: str | None, named: list[str]) -> str:
     if service is not None:
-        return f"service:{service}"
-    if named:
-        return f"named:{named[0]}"
-    return f"alert:{alert.labels.get('alertname') or alert.title or ''}"
+        return f"{SERVICE}{service}"
+    subject = f"named:{named[0]}" if named else _alert_subject(alert)
+    if len(subject) <= LONGEST_SUBJECT:
+        return subject
+    whole = hashlib.sha256(subject.encode("utf-8", "backslashreplace")).hexdigest()
+    return subject[: LONGEST_SUBJECT - len(whole)] + whole
+
+
+def _alert_subject(alert: Alert) -> str:
+    return f"{_NAMELESS}{alert.labels.get('alertname') or alert.title or ''}"
 
 
 def _runbook(kind: IncidentType, settings: Settings, root: Path) -> str:

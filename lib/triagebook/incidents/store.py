@@ -11,6 +11,8 @@ from triagebook.core.times import now_utc
 from triagebook.incidents.database import Database
 from triagebook.incidents.deliveries import Deliveries
 from triagebook.incidents.ids import random_tail
+from triagebook.incidents.lines import note
+from triagebook.incidents.refresh import Refreshes
 from triagebook.incidents.tables import alerts, deliveries, episodes, incidents, runs, timeline
 from triagebook.incidents.views import (
     AlertView,
@@ -29,24 +31,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Connection, Executable
 
-    from triagebook.core.models import IncidentType
+    from triagebook.core.models import Alert, IncidentType
     from triagebook.core.paths import Home
     from triagebook.incidents.views import IncidentState, RunState, TimelineKind
 
 DATABASE_NAME = "triagebook.db"
 
-_INCIDENT = [column for column in incidents.c if column.name != "seq"]
+_INCIDENT = [column for column in incidents.c if column.name in IncidentView.model_fields]
 _ALERT = [alerts.c[name] for name in ("id", "delivery_id", "incident_id", "received_at", "alert")]
-_EPISODE = (
-    "sender",
-    "fingerprint",
-    "incident_id",
-    "title",
-    "starts_at",
-    "opened_at",
-    "seen_at",
-    "closed_at",
-)
+_EPISODE = [episodes.c[name] for name in EpisodeView.model_fields if name != "alert"]
 _KIND: dict[RunState, TimelineKind] = {
     "queued": "queued",
     "running": "started",
@@ -72,6 +65,8 @@ class Store:
     ----------
     deliveries : Deliveries
         Bodies as they were posted.
+    refreshes : Refreshes
+        When notebooks are executed again.
 
     Raises
     ------
@@ -91,6 +86,7 @@ class Store:
         self.clock = clock
         self.tail = tail
         self.deliveries = Deliveries(self.database, clock, tail)
+        self.refreshes = Refreshes(self.database, clock)
 
     @classmethod
     def open(cls, home: Home) -> Self:
@@ -152,6 +148,14 @@ class Store:
             query = query.where(alerts.c.incident_id == incident_id)
         return [AlertView(**row) for row in self._rows(query)]
 
+    def episodes(self, incident_id: str) -> list[EpisodeView]:
+        """Return an incident's alerts, each from its firing to its end, oldest first."""
+        return self._episodes(episodes.c.incident_id == incident_id)
+
+    def told(self, incident_id: str) -> list[Alert]:
+        """Return an incident's alerts as wholes, oldest first; empty for one opened by hand."""
+        return [episode.as_alert() for episode in self.episodes(incident_id)]
+
     def open_episodes(self, sender: str) -> list[EpisodeView]:
         """Return a sender's alerts that are not told to be over, oldest first."""
         return self._episodes(episodes.c.sender == sender, episodes.c.closed_at.is_(None))
@@ -163,13 +167,16 @@ class Store:
     def _episodes(self, *conditions: ColumnElement[bool]) -> list[EpisodeView]:
         last = (
             select(func.max(alerts.c.id))
-            .where(alerts.c.episode_id == episodes.c.id)
+            .where(
+                # The incident's own alerts: for these there is an index.
+                alerts.c.incident_id == episodes.c.incident_id,
+                alerts.c.episode_id == episodes.c.id,
+            )
             .correlate(episodes)
             .scalar_subquery()
         )
-        kept = [episodes.c[name] for name in _EPISODE]
         query = (
-            select(*kept, alerts.c.alert)
+            select(*_EPISODE, alerts.c.alert)
             .outerjoin(alerts, alerts.c.id == last)
             .where(*conditions)
             .order_by(episodes.c.id)
@@ -305,19 +312,6 @@ class Store:
             words = headline or verdict or "no answer"
             text = f"{severity}: {words}" if severity else words
             note(connection, incident_id, now, "diagnosed", text, **outcome)
-
-
-def note(
-    connection: Connection,
-    incident_id: str,
-    ts: datetime,
-    kind: TimelineKind,
-    text: str,
-    **data: Any,
-) -> None:
-    """Write one line into an incident's timeline; `data` is what JSON can hold."""
-    row = {"incident_id": incident_id, "ts": ts, "kind": kind, "text": text, "data": data}
-    connection.execute(insert(timeline), row)
 
 
 def _conditions(

@@ -16,13 +16,17 @@ IncidentState = Literal["open", "acknowledged", "mitigated", "resolved", "review
 
 RunState = Literal["queued", "running", "published", "failed"]
 
+RefreshWhy = Literal["joined", "reopened", "resolved", "scheduled", "asked"]
+"""Why a notebook is executed again."""
+
 TimelineKind = Literal[
     "received",  # the alert that opened the incident
-    "joined",  # a further alert of the same delivery or group
+    "joined",  # a further alert: of the same delivery, service or topology
     "cleared",  # one of several alerts is over
     "silenced",  # by people or rules of Alertmanager, while it fires
     "doubted",  # told to be over by somebody who cannot know
     "resolved",  # the last one is over
+    "reopened",  # one fires again soon after
     "queued",
     "started",
     "diagnosed",
@@ -45,6 +49,7 @@ class IncidentView(_View):
     `alert` is the alert that opened it, with the incident type and service that the routes gave
     it. `severity`, `verdict` and `headline` are null until a run has an answer. `attempt` counts
     runs from 1 and names the folder of the latest. `delivery_id` is null for one opened by hand.
+    `refresh_at` is when its notebook is executed again; that waits for a run that is under way.
     """
 
     id: str
@@ -64,6 +69,9 @@ class IncidentView(_View):
     parameters: dict[str, Any] = Field(default_factory=dict)
     alert: Alert
     delivery_id: str | None = None
+    alerted_at: Utc | None = None
+    refresh_at: Utc | None = None
+    refresh_why: RefreshWhy | None = None
 
 
 class TimelineEntry(_View):
@@ -87,17 +95,34 @@ class AlertView(_View):
 
 
 class EpisodeView(_View):
-    """An alert from its firing to its end. `alert` is how it was told last."""
+    """An alert from its firing to its end. `alert` is how it was told last, `alerts` how often."""
 
     sender: str
     fingerprint: str
     incident_id: str
     title: str
     starts_at: Utc | None = None
+    ends_at: Utc | None = None
     opened_at: Utc
     seen_at: Utc
     closed_at: Utc | None = None
+    alerts: int
     alert: Alert | None = None
+
+    def as_alert(self) -> Alert:
+        """Return the alert as a whole: since when, and until when where it is over.
+
+        Times are the episode's: an end that was told may name another start than its firing did.
+        """
+        told = self.alert or Alert(sender=self.sender, fingerprint=self.fingerprint)
+        over = self.closed_at is not None
+        known = {
+            "title": told.title or self.title,
+            "status": "resolved" if over else "firing",
+            "starts_at": self.starts_at or self.opened_at,
+            "ends_at": (self.ends_at or self.closed_at) if over else None,
+        }
+        return told.model_copy(update=known)
 
 
 class RunView(_View):

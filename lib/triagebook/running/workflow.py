@@ -116,6 +116,7 @@ def prepare(incident_id: str, number: int) -> None:
     incident = here.store.incident(incident_id)
     if incident is None:
         raise NotFoundError(f"no incident {incident_id!r}", "list them: triagebook incidents")
+    # First this, then the alerts: one that joins in between is in both, or has it run again.
     here.store.set_run_state(incident_id, "running", attempt=number)
     request = RunRequest(
         incident_id=incident_id,
@@ -123,6 +124,7 @@ def prepare(incident_id: str, number: int) -> None:
         service=incident.service,
         runbook=incident.runbook,
         alert=incident.alert,
+        alerts=here.store.told(incident_id),
         home=str(here.home.root.resolve()),
         attempt=number,
         parameters=dict(incident.parameters),

@@ -93,6 +93,7 @@ def detail(here: Context, found: IncidentView) -> IncidentDetail:
         started_at=_last(timeline, "started"),
         published_at=_last(timeline, "published"),
         alerts=here.store.alerts(incident_id=found.id, limit=1_000),
+        episodes=here.store.episodes(found.id),
         diagnosis=answer.diagnosis,
         early=answer.early,
         trouble=answer.trouble,

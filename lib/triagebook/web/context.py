@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from triagebook.incidents.store import Store
     from triagebook.incidents.views import IncidentView
     from triagebook.intake.receive import Intake
+    from triagebook.running.refresh import Refresher
     from triagebook.web.metrics import Metrics
 
 
@@ -43,6 +44,7 @@ class Context:
     intake: Intake
     queue: Queue
     metrics: Metrics
+    refresher: Refresher
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def incident(self, incident_id: str) -> IncidentView:
