@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from tests.unit.incidents.conftest import NOON
 from triagebook.core.models import Alert
@@ -12,6 +13,7 @@ from triagebook.core.settings import Settings
 from triagebook.incidents.correlation import DOUBT_LASTS, OWN_SENDER
 from triagebook.incidents.lifecycle import Over, apply_delivery, open_incident, outcome_of
 from triagebook.incidents.routes import route
+from triagebook.incidents.tables import incidents
 
 WINDOW_S = 600
 SERVICES = [
@@ -100,7 +102,7 @@ def test_a_neighbour_s_alert_joins_and_says_by_what(store, post, drift):
     assert store.incident(other).service == "churn"
 
 
-def test_one_step_only_from_the_service_of_the_incident(store, post, drift):
+def test_one_step_only_from_the_service_of_the_incident(post, drift):
     chain = [{"from": "a", "to": "b"}, {"from": "b", "to": "c"}]
     three = Settings(service=[{"name": "a", "topology": chain}, {"name": "b"}, {"name": "c"}])
     (name,) = post(drift(service="a"), settings=three).opened
@@ -108,7 +110,7 @@ def test_one_step_only_from_the_service_of_the_incident(store, post, drift):
     assert len(post(drift(fingerprint="3", service="c"), settings=three).opened) == 1
 
 
-def test_one_s_own_incident_is_nearer_than_a_newer_one_of_a_neighbour(store, post, drift, clock):
+def test_one_s_own_incident_is_nearer_than_a_newer_one_of_a_neighbour(post, drift, clock):
     apart = Settings(service=SERVICES, correlation={"topology": False})
     (own,) = post(drift(), settings=apart).opened
     clock.go_on(1)
@@ -117,7 +119,7 @@ def test_one_s_own_incident_is_nearer_than_a_newer_one_of_a_neighbour(store, pos
     assert post(drift(fingerprint="f4", service="orders-db")).joined == [beside]
 
 
-def test_the_newest_of_one_service_is_joined(store, post, drift, clock):
+def test_the_newest_of_one_service_is_joined(post, drift):
     off = Settings(service=SERVICES, correlation={"window": 0})
     names = [post(drift(fingerprint=f"f{n}"), settings=off).opened[0] for n in range(3)]
     assert post(drift(fingerprint="f9")).joined == [names[-1]]
@@ -138,7 +140,7 @@ def test_without_topology_a_neighbour_stays_apart(post, drift):
     assert len(post(drift(fingerprint="f2", service="orders-db"), settings=apart).opened) == 1
 
 
-def test_a_group_with_a_long_open_alert_still_takes_its_new_one(store, post, drift, clock):
+def test_a_group_with_a_long_open_alert_still_takes_its_new_one(post, drift, clock):
     (name,) = post(drift()).opened
     clock.go_on(100 * WINDOW_S)
     assert post(drift(), drift(fingerprint="f2")).joined == [name]
@@ -232,10 +234,6 @@ def test_what_people_work_on_is_joined(store, post, drift, state):
 
 
 def set_state(store, name, state):
-    from sqlalchemy import update  # noqa: PLC0415
-
-    from triagebook.incidents.tables import incidents  # noqa: PLC0415
-
     with store.database.write() as connection:
         connection.execute(update(incidents).where(incidents.c.id == name).values(state=state))
 

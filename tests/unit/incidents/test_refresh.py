@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from triagebook.core.settings import Settings
 from triagebook.incidents.lifecycle import Over, apply_delivery
 from triagebook.incidents.refresh import LONGEST_WAITS, Refreshing
 from triagebook.incidents.routes import route
+from triagebook.incidents.store import Store
 
 WAIT_S, EVERY_S = 30, 1_800
 
@@ -211,7 +213,7 @@ def test_a_run_that_failed_is_tried_again_by_the_clock(world, clock):
     assert world.take(name) == 2
 
 
-def test_a_run_that_is_asked_for_comes_at_once_and_keeps_its_parameters(world, store, clock):
+def test_a_run_that_is_asked_for_comes_at_once_and_keeps_its_parameters(world, store):
     name = world.post()
     world.run(name)
     assert store.refreshes.ask(name, {"window_h": 6}) == 2
@@ -257,10 +259,6 @@ def test_a_run_here_begins_once_the_last_one_has_ended(world, store, state):
 
 
 def test_plans_survive_a_restart_and_are_taken_once_by_many(world, store, clock):
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-
-    from triagebook.incidents.store import Store  # noqa: PLC0415
-
     name = world.post()
     world.run(name)
     world.post(fingerprint="f2")
