@@ -264,7 +264,7 @@ def test_plans_survive_a_restart_and_are_taken_once_by_many(world, store, clock)
     world.post(fingerprint="f2")
     store.close()
     clock.go_on(WAIT_S)
-    url = str(store.database.url)
+    url = store.database.url.render_as_string(hide_password=False)
     several = [Store(url, clock=clock) for _ in range(4)]
     try:
         with ThreadPoolExecutor(4) as pool:
