@@ -117,6 +117,9 @@ class WarmPool:
         """End the template and all its children."""
         with self._guard:
             processes = [*self._retired, *([self._process] if self._process else [])]
+            if self._process is not None and self.socket is not None and not self.socket.exists():
+                # It still imports, would hear of the end only afterwards, and has no children yet.
+                self._process.kill()
             self._process, self._retired = None, []
             for process in processes:
                 if process.stdin is not None:
