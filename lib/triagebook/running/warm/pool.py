@@ -86,6 +86,11 @@ class WarmPool:
         """A name of `socket` that stays the same when the template is replaced."""
         return None if self._folder is None else self._folder / "current"
 
+    @property
+    def process_id(self) -> int | None:
+        """The present template's process."""
+        return None if self._process is None else self._process.pid
+
     def open(self) -> None:
         """Start the template; returns at once. Until it is ready, runners are plain."""
         if self.idle and self._folder is None:

@@ -117,7 +117,7 @@ pool = WarmPool(1, [], Path(sys.argv[1]) / "template.log")
 pool.open()
 while not pool.socket.exists():
     time.sleep(0.05)
-print(pool._process.pid, pool.socket, flush=True)
+print(pool.process_id, pool.socket, flush=True)
 sys.stdin.read()
 """
     service = subprocess.Popen(
@@ -179,7 +179,7 @@ def test_a_killed_template_costs_nothing_but_its_speed(make_attempt: MakeAttempt
     try:
         wait_for(lambda: pool.socket is not None and pool.socket.exists())
         kill = (
-            f"import os, signal, time\nos.kill({pool._process.pid}, signal.SIGKILL)\ntime.sleep(60)"
+            f"import os, signal, time\nos.kill({pool.process_id}, signal.SIGKILL)\ntime.sleep(60)"
         )
         cut_off = make_attempt(code("print('seen')", "one"), code(kill, "two"), code("3", "three"))
         result = execute_attempt(cut_off, start=pool.start)
