@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.live.postgres import Postgres
+
 # A test that is skipped in CI tests nothing and nobody notices. Only what a Linux machine cannot
 # have may skip there; a reason must begin with one of these.
 ALLOWED_SKIPS_IN_CI = ("macOS only:",)
@@ -59,6 +61,16 @@ def pytest_make_collect_report() -> Iterator[None]:
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("TRIAGEBOOK_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Return a real PostgreSQL; a test makes a database of its own in it."""
+    from tests.live.postgres import Postgres  # noqa: PLC0415 - few tests need it
+
+    server = Postgres()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -435,6 +435,8 @@ def _settings(request: RunRequest | None, folder: Path) -> tuple[Settings | None
 
 
 def _runs_folder(folder: Path) -> Path | None:
+    if folder.parent.name == "attempts":
+        return folder.parents[2]  # whatever it is called: `server.runs` may name another
     return next((place for place in (folder, *folder.parents) if place.name == "runs"), None)
 
 

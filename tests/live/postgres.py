@@ -169,7 +169,8 @@ class Wire:
         self._ends: list[socket.socket] = []
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = int(self._listening.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def cut(self) -> None:
         self._cut.set()
@@ -181,12 +182,15 @@ class Wire:
 
     def close(self) -> None:
         self._over.set()
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listening.close()
         self._hang_up()
 
     def _hang_up(self) -> None:
-        ends, self._ends = self._ends, []
-        for end in ends:
+        while self._ends:
+            end = self._ends.pop()
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
@@ -195,8 +199,9 @@ class Wire:
         with suppress(OSError):
             while not self._over.is_set():
                 here, _ = self._listening.accept()
+                self._ends.append(here)
                 there = socket.create_connection(("127.0.0.1", self._to))
-                self._ends += [here, there]
+                self._ends.append(there)
                 dead = threading.Event()
                 for source, target in ((here, there), (there, here)):
                     threading.Thread(

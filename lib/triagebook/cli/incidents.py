@@ -34,9 +34,9 @@ def incidents(
     """List incidents, newest first."""
     from triagebook.incidents.store import Store
 
-    place, _ = open_home(home)
+    place, settings = open_home(home)
     known = _state(state)
-    with Store.open(place) as store:
+    with Store.open(place, settings) as store:
         found = store.incidents(
             state=known, incident_type=incident_type, service=service, text=text, limit=limit
         )
@@ -58,8 +58,8 @@ def show(
     """Show one incident: the answer, what happened when, and where its files are."""
     from triagebook.incidents.store import Store
 
-    place, _ = open_home(home)
-    with Store.open(place) as store:
+    place, settings = open_home(home)
+    with Store.open(place, settings) as store:
         view = find(store, incident)
         timeline = store.timeline(view.id)
         alerts = store.alerts(incident_id=view.id, limit=1_000)

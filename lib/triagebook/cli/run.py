@@ -175,7 +175,7 @@ def _investigate(
     from triagebook.incidents.routes import route
     from triagebook.incidents.store import Store
 
-    with Store.open(place) as store:
+    with Store.open(place, settings) as store:
         way = route(about, settings, place.root)
         way = replace(way, parameters=way.parameters | parameters)
         name = open_incident(store, about, way)
@@ -193,7 +193,7 @@ def _again(
     from triagebook.running.parameters import check_declared
     from triagebook.running.runbook import own_runbooks
 
-    with Store.open(place) as store:
+    with Store.open(place, settings) as store:
         view = find(store, part)
         # Before anything is recorded: a slip of the keyboard is no failed run.
         check_declared(view.runbook, parameters, own_runbooks(place, settings))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from triagebook.cli.output import HomeOption, JsonOption, console, open_home
+from triagebook.cli.output import HomeOption, JsonOption, console, log_to_stderr, open_home
+from triagebook.cli.worker import WorkerIdOption, as_worker, end_with_parent
 from triagebook.core.errors import TriagebookError
 
 
@@ -29,6 +29,10 @@ def serve(
         bool, typer.Option("--lab", help="With JupyterLab: the kernels of runs stay alive.")
     ] = False,
     json: JsonOption = False,
+    worker_id: WorkerIdOption = None,
+    no_work: Annotated[
+        bool, typer.Option("--no-work", help="Execute no notebook: leave that to workers.")
+    ] = False,
     or_any_port: Annotated[
         bool, typer.Option("--or-any-port", hidden=True, help="A free one where it is taken.")
     ] = False,
@@ -42,7 +46,9 @@ def serve(
     """
     from triagebook.web.serve import serve as run_service
 
+    log_to_stderr()
     place, settings = open_home(home)
+    settings = as_worker(settings, worker_id, 0 if no_work else None)
     if lab:
         settings.lab.enabled = True
 
@@ -61,7 +67,7 @@ def serve(
         out.print("Ctrl-C ends it.", style="dim")
 
     if until_stdin_closes:
-        threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+        threading.Thread(target=end_with_parent, name="parent-watch", daemon=True).start()
     address = settings.server.host if host is None else host
     number = settings.server.port if port is None else port
     try:
@@ -71,10 +77,3 @@ def serve(
         if not or_any_port or answered:
             raise
         run_service(place, settings, address, 0, ready=ready)
-
-
-def _end_with_parent() -> None:
-    # The other end closes however the parent goes, kill -9 included, on Linux and macOS alike.
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)

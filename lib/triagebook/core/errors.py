@@ -14,6 +14,7 @@ TriagebookError
 │   ├── IntakeUnavailableError   503: not kept, the sender should try again
 │   └── NotUnderstoodError   stored in quarantine
 ├── StoreError           the incident store cannot be opened, read or written
+├── SupersededError      somebody else has taken this run over
 ├── RunError             a runbook that could not be executed or published
 │   ├── RunbookNotFoundError
 │   ├── BadParameterError
@@ -109,6 +110,10 @@ class NotUnderstoodError(IntakeError):
 
 class StoreError(TriagebookError):
     """The incident store cannot be opened, read or written."""
+
+
+class SupersededError(TriagebookError):
+    """What was to be recorded or published belongs to an attempt that another has taken over."""
 
 
 class RunError(TriagebookError):

@@ -41,9 +41,13 @@ def runbook_path(name: str, own: Path | None = None) -> Path | None:
 
 @dataclass(frozen=True)
 class Home:
-    """A home folder: triagebook.toml, `state/` (databases) and `runs/` (one folder an incident)."""
+    """A home folder: triagebook.toml, `state/` (databases) and `runs/` (one folder an incident).
+
+    `shared` is where the runs lie, if not in the home: a folder that several hosts see.
+    """
 
     root: Path
+    shared: Path | None = None
 
     @property
     def config(self) -> Path:
@@ -60,7 +64,7 @@ class Home:
     @property
     def runs(self) -> Path:
         """Published investigations; made on first use."""
-        folder = self.root / "runs"
+        folder = self.shared or self.root / "runs"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

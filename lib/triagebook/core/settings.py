@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads it at run time
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -14,58 +13,29 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from triagebook.core.errors import NotFoundError, SettingsError
 from triagebook.core.models import Edge, IncidentType, ModelInfo, Schedule, Service, TableSpec
+from triagebook.core.server_settings import Part, SecretRef, ServerSettings
 from triagebook.core.times import Seconds, Utc
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
-
-
-class ServerSettings(_Part):
-    """Where the service listens, and how much it does at once."""
-
-    host: str = Field(default="127.0.0.1", description="address to listen on")
-    port: int = Field(default=8642, ge=0, le=65_535, description="0 takes a free one")
-    public_url: str | None = Field(default=None, description="base of links in messages")
-    max_body_bytes: int = Field(default=1_048_576, ge=1_024, description="larger deliveries: 413")
-    concurrency: int = Field(default=2, ge=1, le=64, description="notebooks executed at once")
-    deadline: Seconds = Field(default=300.0, ge=5, description="a run is ended after this, seconds")
-    warm: int = Field(
-        default=2, ge=0, le=64, description="runs kept ready, their imports done (Linux); 0: none"
-    )
-    memory: int | None = Field(
-        default=None,
-        ge=256,
-        description="MiB a run's kernel may use; by default the machine's / (concurrency + 1)",
-    )
-    notebooks: Path | None = Field(default=None, description="a team's own runbooks, tried first")
+__all__ = [
+    "CorrelationSettings",
+    "IntakeSettings",
+    "LabSettings",
+    "PullSettings",
+    "ReconcileSettings",
+    "RefreshSettings",
+    "RouteSettings",
+    "SecretRef",
+    "ServerSettings",
+    "ServiceSettings",
+    "Settings",
+    "SourceSettings",
+    "TablePull",
+    "line_of",
+    "load_settings",
+]
 
 
-class SecretRef(_Part):
-    """A secret, by the name of an environment variable or a file; never written out."""
-
-    env: str | None = None
-    file: Path | None = None
-
-    def value(self, root: Path) -> str:
-        """Return the secret; SettingsError where it is not to be had."""
-        if self.env is not None:
-            found = os.environ.get(self.env)
-            if found:
-                return found
-            raise SettingsError(
-                f"the environment variable {self.env} is empty", f"export {self.env}=…"
-            )
-        if self.file is not None:
-            path = root / self.file
-            try:
-                return path.read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise SettingsError(f"the secret file {path} cannot be read: {error}") from error
-        raise SettingsError("a secret names neither `env` nor `file`")
-
-
-class IntakeSettings(_Part):
+class IntakeSettings(Part):
     """How one alert sender proves who it is. Nothing: the sender is refused outside loopback."""
 
     token: SecretRef | None = Field(default=None, description="bearer token, or that of `header`")
@@ -89,7 +59,7 @@ class IntakeSettings(_Part):
         return not self.topics and all(part is None for part in secrets)
 
 
-class ReconcileSettings(_Part):
+class ReconcileSettings(Part):
     """Whom to ask what fires now, so that no alert is missed and none stays open for ever."""
 
     alertmanager: str | None = Field(default=None, description="Alertmanager's address")
@@ -115,7 +85,7 @@ class ReconcileSettings(_Part):
         return self.watchdog is not None and labels.get("alertname") == self.watchdog
 
 
-class LabSettings(_Part):
+class LabSettings(Part):
     """JupyterLab beside the service: the kernels of runs stay, to go on in."""
 
     enabled: bool = Field(default=False, description="as `triagebook serve --lab`")
@@ -132,7 +102,7 @@ class LabSettings(_Part):
     )
 
 
-class CorrelationSettings(_Part):
+class CorrelationSettings(Part):
     """Which alerts become one incident."""
 
     window: Seconds = Field(
@@ -145,7 +115,7 @@ class CorrelationSettings(_Part):
     )
 
 
-class RefreshSettings(_Part):
+class RefreshSettings(Part):
     """When an incident's notebook is executed again."""
 
     after_join: Seconds = Field(
@@ -160,7 +130,7 @@ class RefreshSettings(_Part):
     )
 
 
-class SourceSettings(_Part):
+class SourceSettings(Part):
     """A system that evidence comes from; `type` picks the plug-in, the rest is the plug-in's own."""
 
     model_config = ConfigDict(extra="allow")
@@ -168,7 +138,7 @@ class SourceSettings(_Part):
     type: str
 
 
-class PullSettings(_Part):
+class PullSettings(Part):
     """One pull of a service: which source, and what to ask (the source's own keys)."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True, protected_namespaces=())
@@ -181,7 +151,7 @@ class TablePull(PullSettings, TableSpec):
     """A pull of a table: also what is known of the table."""
 
 
-class ServiceSettings(_Part):
+class ServiceSettings(Part):
     """A service: the thing watched."""
 
     name: str = Field(
@@ -247,7 +217,7 @@ class ServiceSettings(_Part):
         )
 
 
-class RouteSettings(_Part):
+class RouteSettings(Part):
     """Alert labels to incident type, service and parameters; the first route that matches wins."""
 
     match: dict[str, str] = Field(description="label: value, or a regular expression in full")
@@ -365,6 +335,10 @@ def load_settings(path: Path) -> Settings:
     return settings
 
 
+# Told mistakes are printed and logged; what a URL's password is must not be.
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)\S*@")
+
+
 def _explain(path: Path, text: str, error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_url=False):
@@ -379,7 +353,7 @@ def _explain(path: Path, text: str, error: ValidationError) -> str:
         elif problem["type"] == "missing":
             lines.append(f"{place}: {dotted!r} is missing")
         else:
-            got = repr(problem["input"])
+            got = _PASSWORD.sub(r"\1***@", repr(problem["input"]))
             got = got if len(got) <= 60 else got[:57] + "…"
             lines.append(f"{place}: {dotted}: {problem['msg']} (got {got})")
     return "\n".join(lines)

@@ -32,8 +32,27 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another process before it gives up, in seconds."""
 
+CONNECT_WITHIN_S = 5
+"""How long a connection to Postgres may take to be made, in seconds."""
+ANSWER_WITHIN_S = 15
+"""How long Postgres' host may stay silent before a connection to it counts as dead, in seconds."""
+POSTGRES = {
+    "connect_timeout": CONNECT_WITHIN_S,
+    # A cable that is pulled out says nothing: without these a request would wait for a quarter of an hour.
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 5,
+    "tcp_user_timeout": 1000 * ANSWER_WITHIN_S,
+    # A process that is frozen in the middle of a transaction must not hold up all the others.
+    "options": "-c idle_in_transaction_session_timeout=10s",
+}
+"""libpq's settings for every connection of ours."""
+
 _MIGRATIONS = Path(__file__).with_name("migrations")
-_MIGRATION_LOCK = 0x7472_6961  # a number of our own among Postgres' advisory locks
+# Numbers of our own among Postgres' advisory locks.
+_MIGRATION_LOCK = 0x7472_6961
+_ORDER_LOCK = 0x7472_6962
 
 
 class Database:
@@ -55,6 +74,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _checked(url)
         self._sqlite = self.url.get_backend_name() == "sqlite"
+        self.shared = not self._sqlite
+        """Whether several processes may work on it."""
         # SQLite has one writer at a time; queueing here is fairer and quicker than its busy wait.
         self._one_writer = threading.Lock() if self._sqlite else nullcontext()
         try:
@@ -77,8 +98,12 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection that sees one moment; StoreError where the database fails."""
-        with self._errors(), self._engine.connect() as connection, connection.begin():
-            yield connection
+        with self._errors(), self._engine.connect() as connection:
+            if self.shared:
+                # By default Postgres shows each query its own moment.
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -93,6 +118,14 @@ class Database:
             connection.begin(),
         ):
             yield connection
+
+    def in_order(self, connection: Connection) -> None:
+        """Wait until no other process is in such a transaction; within one process a lock does.
+
+        Two that change several rows each, in whatever order, would otherwise end in a deadlock.
+        """
+        if self.shared:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ORDER_LOCK})
 
     def close(self) -> None:
         """Close every connection."""
@@ -199,13 +232,20 @@ def _checked(url: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return postgres_engine(url)
     engine = create_engine(
         url, connect_args={"timeout": BUSY_TIMEOUT_S}, pool_timeout=BUSY_TIMEOUT_S
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def postgres_engine(url: URL | str) -> Engine:
+    """Return an engine that notices soon where the server, or the way to it, is gone."""
+    return create_engine(
+        url, connect_args=POSTGRES, pool_pre_ping=True, pool_size=10, pool_timeout=ANSWER_WITHIN_S
+    )
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -108,6 +108,7 @@ def apply_delivery(
     for left in reversed(range(_TRIES)):
         try:
             with store.database.write() as connection:
+                store.database.in_order(connection)
                 if not settle(connection, delivery, "processed"):
                     return None
                 over.correlation.lock(connection, (item.route for item in routed))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import ColumnElement, func, insert, or_, select, update
 
-from triagebook.core.errors import NotFoundError
+from triagebook.core.errors import NotFoundError, SupersededError
 from triagebook.core.times import now_utc
 from triagebook.incidents.database import Database
 from triagebook.incidents.deliveries import Deliveries
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from triagebook.core.models import Alert, IncidentType
     from triagebook.core.paths import Home
+    from triagebook.core.settings import Settings
     from triagebook.incidents.views import IncidentState, RunState, TimelineKind
 
 DATABASE_NAME = "triagebook.db"
@@ -89,9 +90,10 @@ class Store:
         self.refreshes = Refreshes(self.database, clock)
 
     @classmethod
-    def open(cls, home: Home) -> Self:
-        """Open the store of a home folder: `state/triagebook.db`, made where it is missing."""
-        return cls(f"sqlite:///{home.state.resolve() / DATABASE_NAME}")
+    def open(cls, home: Home, settings: Settings | None = None) -> Self:
+        """Open the store: `server.database`, else `state/triagebook.db`, made where it is missing."""
+        shared = None if settings is None else settings.server.database_url(home.root)
+        return cls(shared or f"sqlite:///{home.state.resolve() / DATABASE_NAME}")
 
     def close(self) -> None:
         """Close every connection."""
@@ -234,6 +236,7 @@ class Store:
         *,
         attempt: int | None = None,
         message: str = "",
+        current_only: bool = False,
     ) -> None:
         """Record how a run stands, with an entry in the timeline.
 
@@ -246,15 +249,21 @@ class Store:
             Counted from 1; the incident's present one by default.
         message : str
             For people; a sentence is made up where it is empty.
+        current_only : bool
+            Record nothing where the incident has gone on to a later attempt.
 
         Raises
         ------
         NotFoundError
             No such incident.
+        SupersededError
+            With `current_only`: there is a later attempt.
         """
         now = self.clock()
         with self.database.write() as connection:
             current = _attempt(connection, incident_id)
+            if current_only and attempt is not None and attempt < current:
+                raise superseded(incident_id, attempt, current)
             attempt = current if attempt is None else attempt
             before = _run_state(connection, incident_id, attempt)
             if before == state and state != "running":
@@ -337,6 +346,14 @@ def _attempt(connection: Connection, incident_id: str) -> int:
 
 def _no_incident(incident_id: str) -> NotFoundError:
     return NotFoundError(f"no incident {incident_id!r}", "list them: triagebook incidents")
+
+
+def superseded(incident_id: str, attempt: int, current: int) -> SupersededError:
+    """Return the error of who works on an attempt that another has taken over."""
+    return SupersededError(
+        f"run {attempt} of {incident_id} was taken over; run {current} is the one that counts",
+        "nothing is lost: this one ends here",
+    )
 
 
 def _run_state(connection: Connection, incident_id: str, attempt: int) -> str | None:

@@ -12,7 +12,7 @@ from triagebook.core.errors import RunbookNotFoundError, RunError
 from triagebook.core.models import RunRequest, to_json
 from triagebook.core.paths import notebooks_dir, runbook_path
 from triagebook.running.atomic import write_whole
-from triagebook.running.processes import Identity
+from triagebook.running.processes import Identity, table_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +154,12 @@ class Attempt:
 
     def note_process(self, role: str, who: Identity, sockets: Path | None = None) -> None:
         """Note a process, so that a service started later can find and end it."""
-        content = {"pid": who.pid, "started": who.started, "sockets": str(sockets or "")}
+        content = {
+            "pid": who.pid,
+            "started": who.started,
+            "sockets": str(sockets or ""),
+            "table": table_name(),
+        }
         write_whole(self.folder / f".{role}.json", json.dumps(content))
 
     def keep_kernel(self) -> None:
@@ -174,10 +179,14 @@ class Attempt:
         return self.folder.parents[1] / LIVE_FILE
 
     def processes(self) -> Iterator[tuple[Identity, Path | None]]:
-        """List the processes noted, with their sockets' folders."""
+        """List the processes noted, with their sockets' folders.
+
+        Those that another host noted, or another container, are left out: in a shared folder their
+        numbers are not ours, and may be those of anything here.
+        """
         for role in ("runner", "kernel"):
             content = read_json(self.folder / f".{role}.json")
-            if content is not None:
+            if content is not None and content.get("table", table_name()) == table_name():
                 sockets = content.get("sockets")
                 who = Identity(int(content["pid"]), str(content["started"]))
                 yield who, Path(sockets) if sockets else None
@@ -189,6 +198,18 @@ def attempts(run_dir: Path) -> list[int]:
     if not folder.is_dir():
         return []
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+
+
+def hand_on(run_dir: Path, number: int, following: int) -> None:
+    """Let a following attempt have what an attempt had finished, so that it is not executed again.
+
+    By one rename: whoever still works in the earlier folder finds nothing there any more. One that
+    was not finished stays as it is, for people to look at.
+    """
+    before = Attempt(run_dir / "attempts" / str(number))
+    after = Attempt(run_dir / "attempts" / str(following))
+    if before.result_file.exists() and not after.folder.exists():
+        before.folder.rename(after.folder)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

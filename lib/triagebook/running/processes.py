@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -107,6 +108,17 @@ def end(roots: list[Identity], within_s: float = 4.0) -> bool:
         time.sleep(0.02)
 
 
+def table_name() -> str:
+    """Name the process table that pids here belong to: this boot's of this host, or container."""
+    if not _TABLE:
+        try:
+            space = (_PROC / "self/ns/pid").readlink().name
+        except OSError:
+            space = socket.gethostname()  # no Linux: a host has one table
+        _TABLE.append(f"{_boot()}/{space}")
+    return _TABLE[0]
+
+
 def die_with_parent() -> None:
     """Ask Linux to kill this process when the thread that started it ends; elsewhere do nothing.
 
@@ -139,6 +151,7 @@ def _read_stat(pid: int) -> Process | None:
     )
 
 
+_TABLE: list[str] = []
 _BOOT: list[str] = []
 
 

@@ -1,4 +1,4 @@
-"""The durable queue of runs: DBOS on an SQLite file of the home."""
+"""The durable queue of runs: DBOS on an SQLite file of the home, or on a Postgres for many."""
 
 from __future__ import annotations
 
@@ -14,23 +14,33 @@ from dbos import (
 )
 
 from triagebook.core.errors import NotFoundError
+from triagebook.incidents.database import postgres_engine
+from triagebook.running.lease import Lease, default_worker_id
 from triagebook.running.live.server import LabServer
 from triagebook.running.lock import HomeLock
+from triagebook.running.takeover import Lookout, run_name
 from triagebook.running.warm.pool import WarmPool
 from triagebook.running.workflow import Surroundings, check_idle, run_incident, work_in
 
 if TYPE_CHECKING:
+    from dbos._queue import Queue as DBOSQueue
+    from sqlalchemy import Engine
+
     from triagebook.core.paths import Home
     from triagebook.core.settings import Settings
     from triagebook.incidents.store import Store
 
 QUEUE = "runs"
 POLL_EVERY_S = 0.1
+POLL_CUT_OFF_EVERY_S = 1.0  # each time is a warning in the log
 _APPLICATION = "triagebook"
 # DBOS would take a hash of our source, and leave runs of an older one lying for ever. Raise it only
 # when the steps of `workflow.run_incident` change so that a run that has begun cannot go on.
 _VERSION = "1"
 _EXECUTOR = "service"
+_SCHEMA = (
+    "triagebook_queue"  # on Postgres; the store's tables are where the role's search path says
+)
 _ENDED = {"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
 
 log = structlog.get_logger(__name__)
@@ -39,14 +49,16 @@ log = structlog.get_logger(__name__)
 class RunQueue:
     """Runs of incidents, as many at once as `server.concurrency` says; survives kill -9.
 
-    One a process (DBOS is one), and one a home (a lock file).
+    One a process (DBOS is one). On SQLite one a home (a lock file); on Postgres any number, each
+    with a worker's id of its own, and what one leaves another takes over.
 
     Parameters
     ----------
     home : Home
         State and runs.
     settings : Settings
-        `server.concurrency`, `server.deadline`, `server.notebooks`.
+        `server.concurrency`, `server.deadline`, `server.notebooks`, `server.database`,
+        `server.worker_id`.
     store : Store
         Open; asked for incidents and told how their runs stand. Not closed here.
     """
@@ -56,13 +68,19 @@ class RunQueue:
         self.settings = settings
         self.store = store
         self.pool = WarmPool(
-            settings.server.warm,
+            settings.server.warm if settings.server.concurrency else 0,
             [home.root / "triagebook.toml"],
             home.state / "template.log",
         )
         self.lab = LabServer(home, settings.lab) if settings.lab.enabled else None
         self._lock = HomeLock(home)
-        self._surroundings: Surroundings | None = None
+        self._url = settings.server.database_url(home.root)
+        self._lease: Lease | None = None
+        self._lookout: Lookout | None = None
+        self._engine: Engine | None = None
+        self._queue: DBOSQueue | None = None
+        self._launched = self._closing = False
+        self._worked_in: list[Surroundings] = []  # the last is the present one
 
     def launch(self) -> None:
         """Start working: take up runs that were cut off, and enqueue those that wait.
@@ -70,49 +88,112 @@ class RunQueue:
         Raises
         ------
         RunError
-            Another service works on this home.
+            Another service works on this home, or another process under this worker's id.
         """
-        self._lock.take()
         try:
-            self.pool.open()
-            if self.lab is not None:
-                self.lab.open(self.pool.address)
-            surroundings = Surroundings(
-                self.home, self.settings, self.store, self.pool.start, self._live_file
-            )
-            work_in(surroundings)
-            self._surroundings = surroundings
-            self._start()
-            for incident_id in self.store.runs_to_do():
-                self.enqueue(incident_id)
+            if self._url is None:
+                self._lock.take()
+                self._begin()
+                self._start(_EXECUTOR)
+                for incident_id in self.store.runs_to_do():
+                    self.enqueue(incident_id)
+            else:
+                self._launch_among_others(self._url)
         except BaseException:
             self.close()
             raise
 
-    def _start(self) -> None:
-        path = self.home.state.resolve() / "queue.db"
-        with sqlite3.connect(path) as connection:
-            # Stays with the file. Without it a write takes several times as long.
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
+    def _launch_among_others(self, url: str) -> None:
+        worker = self.settings.server.worker_id or default_worker_id(self.home.root)
+        self._lease = Lease(url, worker, on_lost=self._pause, on_back=self._work)
+        self._lease.take()
+        self._begin()
+        self._engine = postgres_engine(url)
+        self._start(self._lease.executor)
+        self._lookout = Lookout(
+            self.home,
+            self.store,
+            self._lease,
+            enqueue=self.enqueue,
+            working_on=self._works_on,
+            older=[str(number) for number in range(1, int(_VERSION))],
+        )
+        self._lookout.start()
+        log.info("worker started", worker=worker, at_once=self.settings.server.concurrency)
+
+    @property
+    def trouble(self) -> str:
+        """What keeps this process from executing runs; empty where nothing does."""
+        if self._lease is not None and not self._lease.held:
+            return f"the worker {self._lease.worker} is cut off from its database"
+        return ""
+
+    def _begin(self) -> None:
+        self.pool.open()
+        if self.lab is not None:
+            self.lab.open(self.pool.address)
+        self._work()
+
+    def _work(self) -> None:
+        lease = self._lease
+        if self._closing:
+            return
+        here = Surroundings(self.home, self.settings, self.store, self.pool.start, self._live_file)
+        if lease is not None:
+            here.may_work = lambda: lease.held
+        self._worked_in = [one for one in self._worked_in if not one.wait_idle(0)] + [here]
+        work_in(here)
+        self._poll_every(POLL_EVERY_S)
+
+    def _poll_every(self, seconds: float) -> None:
+        if self._queue is not None:
+            self._queue._polling_interval_sec = seconds  # noqa: SLF001
+
+    def _pause(self) -> None:
+        self._stop_working(for_now=True)
+        self._poll_every(POLL_CUT_OFF_EVERY_S)
+
+    def _stop_working(self, *, for_now: bool = False) -> None:
+        if self._worked_in:  # else another queue of this process may be at work
+            work_in(None, for_now=for_now)
+        for surroundings in self._worked_in:
+            surroundings.stop.set()
+
+    def _works_on(self, incident_id: str, number: int) -> bool:
+        return any(one.works_on(incident_id, number) for one in self._worked_in)
+
+    def _start(self, executor: str) -> None:
         config: DBOSConfig = {
             "name": _APPLICATION,
-            "system_database_url": f"sqlite:///{path}",
             "application_version": _VERSION,
-            "executor_id": _EXECUTOR,
+            "executor_id": executor,
             "serializer": DBOSPortableJSONSerializer(),
             "enable_otlp": False,
             "log_level": "WARNING",
             "notification_listener_polling_interval_sec": 0.25,
         }
-        DBOS(config=config)
+        if self._engine is None:
+            config["system_database_url"] = self._sqlite()
+        else:
+            config["system_database_url"] = self._url
+            config["system_database_engine"] = self._engine
+            config["dbos_system_schema"] = _SCHEMA
+        dbos = DBOS(config=config)
+        # Not DBOS.register_queue: that one lies in the database, with one concurrency for all who
+        # work on it. As there, a second launch of this process finds the queue of the first.
+        self._queue = dbos._registry._register_internal_queue(QUEUE)  # noqa: SLF001
+        self._queue._worker_concurrency = self.settings.server.concurrency  # noqa: SLF001
+        self._poll_every(POLL_EVERY_S)
+        self._launched = True
         DBOS.launch()
-        DBOS.register_queue(
-            QUEUE,
-            worker_concurrency=self.settings.server.concurrency,
-            polling_interval_sec=POLL_EVERY_S,
-            on_conflict="always_update",
-        )
+
+    def _sqlite(self) -> str:
+        path = self.home.state.resolve() / "queue.db"
+        with sqlite3.connect(path) as connection:
+            # Stays with the file. Without it a write takes several times as long.
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+        return f"sqlite:///{path}"
 
     def enqueue(self, incident_id: str) -> str:
         """Ask for the incident's run; asking again, from any thread, is one run.
@@ -131,13 +212,12 @@ class RunQueue:
         if incident is None:
             raise NotFoundError(f"no incident {incident_id!r}", "list them: triagebook incidents")
         number = max(incident.attempt, 1)
-        name = _name(incident_id, number)
+        name = run_name(incident_id, number)
         status = DBOS.get_workflow_status(name)
-        unfinished = incident.run_state in {"queued", "running"}
-        if status is not None and status.status in _ENDED and unfinished:
+        if status is not None and status.status in _ENDED and self._unfinished(incident_id, number):
             # It ended without a word to the store (its database was gone): once more, from new.
             number += 1
-            name = _name(incident_id, number)
+            name = run_name(incident_id, number)
             self.store.set_run_state(incident_id, "queued", attempt=number)
         elif status is not None:
             return name
@@ -145,6 +225,15 @@ class RunQueue:
             DBOS.enqueue_workflow(QUEUE, run_incident, incident_id, number)
         log.info("run queued", incident=incident_id, attempt=number)
         return name
+
+    def _unfinished(self, incident_id: str, number: int) -> bool:
+        """Tell whether the store, asked after the queue, still waits for that attempt."""
+        incident = self.store.incident(incident_id)
+        return (
+            incident is not None
+            and incident.run_state in {"queued", "running"}
+            and incident.attempt <= number
+        )
 
     def run_again(self, incident_id: str) -> str:
         """Ask for a new attempt at an incident whose run has ended; its files are kept aside.
@@ -173,19 +262,28 @@ class RunQueue:
         RunError
             A run did not end within `within_s` seconds; everything else is closed all the same.
         """
-        surroundings, self._surroundings = self._surroundings, None
+        self._closing = True
+        self._stop_working()
         try:
-            if surroundings is not None:
-                surroundings.stop.set()
+            if self._lookout is not None:
+                self._lookout.close(within_s)
+            for surroundings in self._worked_in:
                 check_idle(surroundings, within_s)
         finally:
-            if surroundings is not None:
+            if self._launched:
                 DBOS.destroy()
-                work_in(None)
+            if self._engine is not None:
+                self._engine.dispose()
             if self.lab is not None:
                 self.lab.close()
             self.pool.close()
+            # Only now others may take over: nothing is worked on here any more.
+            if self._lease is not None:
+                self._lease.close()
             self._lock.release()
+            self._launched = self._closing = False
+            self._worked_in = []
+            self._lease = self._lookout = self._engine = None
 
     def __enter__(self) -> Self:
         self.launch()
@@ -193,7 +291,3 @@ class RunQueue:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _name(incident_id: str, number: int) -> str:
-    return f"run:{incident_id}:{number}"

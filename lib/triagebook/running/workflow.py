@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from dbos import DBOS
 
-from triagebook.core.errors import NotFoundError, RunError
+from triagebook.core.errors import NotFoundError, RunError, SupersededError
 from triagebook.core.models import RunRequest
+from triagebook.incidents.takeover import current
 from triagebook.running.attempt import Attempt, RunResult, read_json
 from triagebook.running.limits import memory_bytes
 from triagebook.running.progress import ProgressLog
@@ -19,7 +22,7 @@ from triagebook.running.runbook import own_runbooks
 from triagebook.running.supervise import execute_attempt, start_runner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from triagebook.core.paths import Home
     from triagebook.core.settings import Settings
@@ -30,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class RunStoppedError(BaseException):
-    """The service is ending; the run is to be taken up again at the next start.
+    """The service is ending, or was cut off; the run is to be taken up again, here or elsewhere.
 
     Not an Exception on purpose: DBOS records those as a step's outcome, and would not run it again.
     """
@@ -38,50 +41,99 @@ class RunStoppedError(BaseException):
 
 @dataclass
 class Surroundings:
-    """What the steps work with. DBOS calls plain functions by name, so it is kept in this module."""
+    """What the steps work with. DBOS calls plain functions by name, so it is kept in this module.
+
+    `may_work` is asked before each step: an executor that was cut off must not touch a run any more.
+    """
 
     home: Home
     settings: Settings
     store: Store
     start: Callable[[Attempt], RunnerProcess] = start_runner
     live: Callable[[], str | None] = lambda: None
+    may_work: Callable[[], bool] = lambda: True
     stop: threading.Event = field(default_factory=threading.Event)
     idle: threading.Condition = field(default_factory=threading.Condition)
-    active: int = 0
+    active: set[tuple[str, int]] = field(default_factory=set)
 
     def attempt(self, incident_id: str, number: int) -> Attempt:
         """Return the folder of one execution."""
         return Attempt(self.home.attempt_dir(incident_id, number))
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def working_on(self, incident_id: str, number: int) -> Iterator[None]:
+        """Count a run as worked on while the block lasts; its steps work with these."""
         with self.idle:
-            self.active += 1
+            self.active.add((incident_id, number))
+        token = _MINE.set(self)
+        try:
+            yield
+        finally:
+            _MINE.reset(token)
+            with self.idle:
+                self.active.discard((incident_id, number))
+                self.idle.notify_all()
 
-    def __exit__(self, *_: object) -> None:
+    def works_on(self, incident_id: str, number: int) -> bool:
+        """Tell whether a run is being worked on."""
         with self.idle:
-            self.active -= 1
-            self.idle.notify_all()
+            return (incident_id, number) in self.active
 
     def wait_idle(self, within_s: float) -> bool:
         """Wait until no run is being worked on; return whether that is so."""
         with self.idle:
-            return self.idle.wait_for(lambda: self.active == 0, within_s)
+            return self.idle.wait_for(lambda: not self.active, within_s)
 
+
+_PAUSE_S = 30.0
+"""So long a run that left the queue just when this process was cut off waits before its first step."""
 
 _HERE: list[Surroundings] = []
+_PAUSED = threading.Event()
+_CHANGED = threading.Condition()
+# A run keeps what it began with: one that was stopped must not go on with what came after.
+_MINE: ContextVar[Surroundings] = ContextVar("surroundings")
 
 
-def work_in(surroundings: Surroundings | None) -> None:
-    """Say what the steps work with from now on; None when the queue is closed."""
-    _HERE.clear()
-    if surroundings is not None:
-        _HERE.append(surroundings)
+def work_in(surroundings: Surroundings | None, *, for_now: bool = False) -> None:
+    """Say what runs begin to work with from now on.
+
+    None when the queue is closed, or, with `for_now`, when this process is cut off.
+    """
+    with _CHANGED:
+        _HERE[:] = [] if surroundings is None else [surroundings]
+        if for_now:
+            _PAUSED.set()
+        else:
+            _PAUSED.clear()
+        _CHANGED.notify_all()
+
+
+def _present() -> Surroundings:
+    with _CHANGED:
+        # Otherwise a process that is cut off for a second would take from the queue, and leave, one
+        # run after the other.
+        _CHANGED.wait_for(lambda: _HERE or not _PAUSED.is_set(), _PAUSE_S)
+        if not _HERE:
+            raise RunStoppedError
+        return _HERE[0]
 
 
 def _here() -> Surroundings:
-    if not _HERE or _HERE[0].stop.is_set():
+    here = _MINE.get()
+    if here.stop.is_set() or not here.may_work():
         raise RunStoppedError
-    return _HERE[0]
+    return here
+
+
+@contextmanager
+def _unless_superseded() -> Iterator[None]:
+    """End a run in which another has overtaken us, without a word: it is theirs to report."""
+    try:
+        yield
+    except SupersededError as error:
+        log.warning("run superseded", error=error.message)
+        raise RunStoppedError from error
 
 
 @DBOS.workflow(name="triagebook.run", max_recovery_attempts=None)
@@ -93,7 +145,7 @@ def run_incident(incident_id: str, number: int) -> str:
     str
         "published" or "failed"; the store says the same. A failed run is kept, with its reason.
     """
-    with _here():
+    with _present().working_on(incident_id, number):
         try:
             prepare(incident_id, number)
             result = execute(incident_id, number)
@@ -117,7 +169,8 @@ def prepare(incident_id: str, number: int) -> None:
     if incident is None:
         raise NotFoundError(f"no incident {incident_id!r}", "list them: triagebook incidents")
     # First this, then the alerts: one that joins in between is in both, or has it run again.
-    here.store.set_run_state(incident_id, "running", attempt=number)
+    with _unless_superseded():
+        here.store.set_run_state(incident_id, "running", attempt=number, current_only=True)
     request = RunRequest(
         incident_id=incident_id,
         incident_type=incident.incident_type,
@@ -147,10 +200,12 @@ def execute(incident_id: str, number: int) -> dict[str, Any]:
     return result.as_json()
 
 
-@DBOS.step(name="triagebook.publish")
+@DBOS.step(name="triagebook.publish", retries_allowed=True, interval_seconds=0.5, max_attempts=4)
 def publish_files(incident_id: str, number: int) -> None:
     """Move the finished files up into the run's folder."""
-    publish(_here().home.run_dir(incident_id), number)
+    here = _here()
+    with _unless_superseded(), current(here.store, incident_id, number):
+        publish(here.home.run_dir(incident_id), number)
 
 
 @DBOS.step(name="triagebook.record", retries_allowed=True, interval_seconds=0.5, max_attempts=4)
@@ -166,9 +221,11 @@ def record(incident_id: str, number: int, result: dict[str, Any]) -> None:
             verdict=found.verdict,
             headline=found.headline,
         )
-    here.store.set_run_state(
-        incident_id, "published", attempt=number, message=published_words(RunResult(**result))
-    )
+    words = published_words(RunResult(**result))
+    with _unless_superseded():
+        here.store.set_run_state(
+            incident_id, "published", attempt=number, message=words, current_only=True
+        )
     ProgressLog(here.attempt(incident_id, number).folder).add("published")
 
 
@@ -176,7 +233,10 @@ def record(incident_id: str, number: int, result: dict[str, Any]) -> None:
 def fail(incident_id: str, number: int, message: str) -> None:
     """Tell the store, and whoever watches the progress, that there is no notebook, and why."""
     here = _here()
-    here.store.set_run_state(incident_id, "failed", attempt=number, message=message)
+    with _unless_superseded():
+        here.store.set_run_state(
+            incident_id, "failed", attempt=number, message=message, current_only=True
+        )
     folder = here.attempt(incident_id, number).folder
     if folder.is_dir():
         ProgressLog(folder).add("failed", message=message)
@@ -234,6 +294,6 @@ def check_idle(surroundings: Surroundings, within_s: float) -> None:
     """Wait for the runs to end after `stop`; RunError where one does not."""
     if not surroundings.wait_idle(within_s):
         raise RunError(
-            f"{surroundings.active} run(s) did not end within {within_s:g} s",
+            f"{len(surroundings.active)} run(s) did not end within {within_s:g} s",
             "end the runner processes by hand; the runs are taken up again at the next start",
         )

@@ -6,10 +6,12 @@ import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import structlog
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 import triagebook
+from triagebook.core.errors import StoreError
 from triagebook.incidents.database import BUSY_TIMEOUT_S
 from triagebook.incidents.refresh import Refreshing
 from triagebook.incidents.store import Store
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
     from triagebook.core.paths import Home
     from triagebook.core.settings import Settings
+
+READ_FOR_OTHERS_EVERY_S = 10.0
+
+_log = structlog.get_logger(__name__)
 
 
 def create_app(
@@ -59,7 +65,7 @@ def create_app(
             app.state.failure = error
             raise
         app.state.context = here
-        asking = _ask_regularly(here)
+        beside = [thread for thread in (_ask_regularly(here), _read_for_others(here)) if thread]
         refreshing = threading.Thread(
             target=here.refresher.run, args=(here.stopping,), name="refresh", daemon=True
         )
@@ -68,9 +74,9 @@ def create_app(
             yield
         finally:
             here.stopping.set()
-            if asking is not None:
+            for thread in beside:
                 # It may wait for a server's answer; its door and store are still open then.
-                await run_in_threadpool(asking.join, ASK_WITHIN_S + 1)
+                await run_in_threadpool(thread.join, ASK_WITHIN_S + 1)
             await run_in_threadpool(refreshing.join, BUSY_TIMEOUT_S)
             await run_in_threadpool(here.queue.close)
             if store is None:
@@ -95,7 +101,7 @@ def create_app(
 
 
 def _open(home: Home, settings: Settings, queue: Queue | None, store: Store | None) -> Context:
-    opened = store or Store.open(home)
+    opened = store or Store.open(home, settings)
     try:
         works = queue or _queue(home, settings, opened)
 
@@ -129,6 +135,23 @@ def _ask_regularly(here: Context) -> threading.Thread | None:
     )
     asking.start()
     return asking
+
+
+def _read_for_others(here: Context) -> threading.Thread | None:
+    """Read what another service took and did not get to: it may be gone for long."""
+    if not here.store.database.shared:
+        return None
+
+    def read() -> None:
+        while not here.stopping.wait(READ_FOR_OTHERS_EVERY_S):
+            try:
+                here.intake.replay_stored()
+            except StoreError as error:
+                _log.warning("stored_deliveries_not_read", error=error.message)
+
+    reading = threading.Thread(target=read, name="read for others", daemon=True)
+    reading.start()
+    return reading
 
 
 def _queue(home: Home, settings: Settings, store: Store) -> Queue:

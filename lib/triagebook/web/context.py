@@ -33,6 +33,10 @@ class Queue(Protocol):
     def close(self) -> None:
         """Stop working; what is unfinished is taken up at the next launch."""
 
+    @property
+    def trouble(self) -> str:
+        """What keeps this process from working just now; empty where nothing does."""
+
 
 @dataclass
 class Context:

@@ -23,7 +23,12 @@ async def healthz() -> str:
 @router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 def readyz(here: Here) -> JSONResponse:
     """Say whether alerts can be stored and notebooks executed, and if not, why."""
-    checks = {"store": _store(here), "runs": _runs(here), "service": _service(here)}
+    checks = {
+        "store": _store(here),
+        "queue": here.queue.trouble or "ok",
+        "runs": _runs(here),
+        "service": _service(here),
+    }
     answer = Ready(ready=all(text == "ok" for text in checks.values()), checks=checks)
     return JSONResponse(answer.model_dump(), status_code=200 if answer.ready else 503)
 

@@ -144,3 +144,53 @@ path = "p"
 )
 def test_a_key_is_found_in_the_text(where, line):
     assert line_of(TEXT, where) == line
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_a_database_is_named_without_its_password(tmp_path, scheme):
+    settings = load_settings(write(tmp_path, f'[server]\ndatabase = "{scheme}://me@db/triage"\n'))
+    assert settings.server.database_url(tmp_path) == "postgresql+psycopg://me@db/triage"
+
+
+def test_a_database_may_be_a_secret_as_a_whole(tmp_path, monkeypatch):
+    settings = load_settings(write(tmp_path, "[server]\ndatabase = { file = 'url' }\n"))
+    with pytest.raises(SettingsError, match="url cannot be read"):
+        settings.server.database_url(tmp_path)
+    (tmp_path / "url").write_text("postgresql://me:s3cret@db/triage\n")
+    assert settings.server.database_url(tmp_path) == "postgresql+psycopg://me:s3cret@db/triage"
+
+    settings = load_settings(write(tmp_path, "[server]\ndatabase = { env = 'DB_URL' }\n"))
+    monkeypatch.setenv("DB_URL", "mysql://me:s3cret@db/triage")
+    with pytest.raises(SettingsError, match="postgresql://") as caught:
+        settings.server.database_url(tmp_path)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_without_a_database_it_is_sqlite(tmp_path):
+    assert load_settings(write(tmp_path, "")).server.database_url(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("database", "says"),
+    [
+        ("postgresql://me:s3cret@db/triage", "never written here"),
+        ("sqlite:///x.db", "postgresql://"),
+        ("db.example.com", "postgresql://"),
+    ],
+)
+def test_a_database_that_cannot_be_is_refused_and_its_password_is_not_repeated(
+    tmp_path, database, says
+):
+    (said,) = mistake(tmp_path, f'[server]\ndatabase = "{database}"\n')
+    assert said.startswith("2: ")
+    assert says in said
+    assert "s3cret" not in said
+
+
+@pytest.mark.parametrize(("number", "right"), [(-1, False), (0, True), (64, True), (65, False)])
+def test_notebooks_at_once_from_none_to_64(tmp_path, number, right):
+    text = f"[server]\nconcurrency = {number}\n"
+    if right:
+        assert load_settings(write(tmp_path, text)).server.concurrency == number
+    else:
+        assert "2: " in mistake(tmp_path, text)[0]

@@ -37,11 +37,15 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.live)])
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    """Open an empty store; what holds must hold on both databases."""
     count = itertools.count()
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").store()
     with Store(
-        f"sqlite:///{tmp_path / 'store.db'}",
+        url,
         clock=clock,
         tail=lambda length: f"{next(count):0{length}d}",
     ) as opened:

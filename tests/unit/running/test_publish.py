@@ -9,6 +9,7 @@ import pytest
 
 from triagebook.core.errors import RunError
 from triagebook.running import atomic
+from triagebook.running.attempt import Attempt, RunResult, hand_on
 from triagebook.running.publish import NOTEBOOK, PUBLISHED, is_published, publish
 
 if TYPE_CHECKING:
@@ -135,3 +136,44 @@ def test_killed_between_any_two_renames_it_goes_on_to_the_end(
             break
         steps += 1
     assert steps == 2 * len(PUBLISHED) + 2  # each part down and up, and the two marks
+
+
+def test_cut_off_between_any_two_renames_the_next_attempt_publishes_what_was_finished(
+    tmp_path: Path, killed_after: list[int]
+):
+    steps = 0
+    while True:
+        run_dir = tmp_path / str(steps)
+        make_attempt(run_dir, 1)
+        old = Attempt(run_dir / "attempts" / "1")
+        old.write_result(RunResult("executed", cells=1))
+        killed_after[0] = steps
+        try:
+            publish(run_dir, 1)
+        except KilledError:
+            finished = False
+        else:
+            finished = True
+        killed_after[0] = -1
+        hand_on(run_dir, 1, 2)
+        hand_on(run_dir, 1, 2)  # again is harmless
+        assert not old.folder.exists()
+        # Who was only frozen wakes up, and finds nothing to move any more.
+        with pytest.raises(RunError, match="no notebook"):
+            publish(run_dir, 1)
+        publish(run_dir, 2)
+        assert content(run_dir) == all_of(1)
+        assert is_published(run_dir, 2)
+        if finished:
+            break
+        steps += 1
+    assert steps == len(PUBLISHED) + 2
+
+
+def test_an_attempt_that_was_not_finished_is_left_for_people_to_look_at(tmp_path: Path):
+    make_attempt(tmp_path, 1)
+    hand_on(tmp_path, 1, 2)
+    assert content(tmp_path / "attempts" / "1") == all_of(1)
+    assert not (tmp_path / "attempts" / "2").exists()
+    hand_on(tmp_path, 3, 4)  # one that nobody had begun
+    assert not (tmp_path / "attempts" / "4").exists()

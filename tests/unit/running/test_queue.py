@@ -239,7 +239,6 @@ def test_no_process_is_left(
     with RunQueue(home, settings, store) as queue:
         attempt = home.attempt_dir(incident_id, 1)
         wait_until(lambda: any(line.status == "running" for line in read_progress(attempt)))
-        assert queue._surroundings is not None
-        noted = [who for who, _ in queue._surroundings.attempt(incident_id, 1).processes()]
+        noted = [who for who, _ in queue._worked_in[-1].attempt(incident_id, 1).processes()]
         assert len(family(noted)) >= 2
     assert family(noted) == []

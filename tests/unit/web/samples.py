@@ -28,6 +28,7 @@ class FakeQueue:
         self.asked: list[str] = []
         self.launched = False
         self.closed = False
+        self.trouble = ""
 
     def launch(self) -> None:
         self.launched = True
