@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from triagebook.core import settings
+from triagebook.core import maintenance, settings
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -41,7 +41,7 @@ _PARTS: tuple[tuple[str, type[BaseModel], str, tuple[str, ...]], ...] = (
         "top level",
         settings.Settings,
         "",
-        ("server", "intake", "reconcile", "sources", "service", "route"),
+        ("server", "intake", "reconcile", "sources", "service", "route", "maintenance"),
     ),
     ("[server]", settings.ServerSettings, "Where the service listens, and how much it does.", ()),
     (
@@ -67,6 +67,12 @@ _PARTS: tuple[tuple[str, type[BaseModel], str, tuple[str, ...]], ...] = (
         "[[route]]",
         settings.RouteSettings,
         "From alert labels to incident type, service and parameters; the first that matches wins.",
+        (),
+    ),
+    (
+        "[[maintenance]]",
+        maintenance.MaintenanceSettings,
+        "Alerts in it are kept and shown; nothing is run before its end ([under load](under-load.md)).",
         (),
     ),
 )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from triagebook.core.errors import NotFoundError, SettingsError
+from triagebook.core.maintenance import MaintenanceSettings
 from triagebook.core.models import Edge, IncidentType, ModelInfo, Schedule, Service, TableSpec
 from triagebook.core.times import Seconds, Utc
 
@@ -29,6 +30,9 @@ class ServerSettings(_Part):
     public_url: str | None = Field(default=None, description="base of links in messages")
     max_body_bytes: int = Field(default=1_048_576, ge=1_024, description="larger deliveries: 413")
     concurrency: int = Field(default=2, ge=1, le=64, description="notebooks executed at once")
+    runs_per_minute: float | None = Field(
+        default=None, gt=0, le=600, description="runs started a minute, evenly; critical ones too"
+    )
     deadline: Seconds = Field(default=300.0, ge=5, description="a run is ended after this, seconds")
     notebooks: Path | None = Field(default=None, description="a team's own runbooks, tried first")
 
@@ -241,6 +245,7 @@ class Settings(BaseSettings):
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
     services: list[ServiceSettings] = Field(default_factory=list, alias="service")
     routes: list[RouteSettings] = Field(default_factory=list, alias="route")
+    maintenance: list[MaintenanceSettings] = Field(default_factory=list)
     budget: Seconds = Field(
         default=10.0, gt=0, description="seconds to collect evidence in, in all"
     )

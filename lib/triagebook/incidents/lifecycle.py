@@ -13,7 +13,9 @@ from triagebook.core.times import iso
 from triagebook.incidents.deliveries import settle
 from triagebook.incidents.fingerprints import of_alert
 from triagebook.incidents.ids import incident_id
-from triagebook.incidents.store import note
+from triagebook.incidents.line import OVER, held_words, raise_priority, release
+from triagebook.incidents.maintenance import Hold, hold
+from triagebook.incidents.notes import note
 from triagebook.incidents.tables import alerts, episodes, incidents, runs
 
 if TYPE_CHECKING:
@@ -35,15 +37,18 @@ LONGEST_TITLE = 300
 # On Postgres two services may open the same episode at once; the loser then finds it open.
 _TRIES = 3
 
-_OVER = ("resolved", "reviewed")
-
 
 @dataclass(frozen=True)
 class Applied:
-    """What a delivery did: the incidents it opened, and all that its alerts belong to."""
+    """What a delivery did: the incidents it opened, and all that its alerts belong to.
+
+    `to_run` are those whose run is to be told to the queue: new, more urgent, or no longer held.
+    It is not read back.
+    """
 
     opened: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
+    to_run: list[str] = field(default_factory=list, compare=False)
 
 
 def apply_delivery(
@@ -152,6 +157,7 @@ class _Work:
     now: datetime
     opened: list[str] = field(default_factory=list)
     touched: dict[str, None] = field(default_factory=dict)  # a set that keeps its order
+    to_run: dict[str, None] = field(default_factory=dict)
     joinable: dict[tuple[IncidentType, str], str] = field(default_factory=dict)
 
     def apply(self, routed: Sequence[_Routed]) -> Applied:
@@ -167,7 +173,7 @@ class _Work:
             self.record(item.alert, position, episode_id, name)
             if name is not None:
                 self.touched.setdefault(name)
-        return Applied(opened=self.opened, incidents=list(self.touched))
+        return Applied(opened=self.opened, incidents=list(self.touched), to_run=list(self.to_run))
 
     def record(self, alert: Alert, position: int, episode_id: int | None, name: str | None) -> None:
         """Keep an alert, as the routes made it."""
@@ -182,9 +188,10 @@ class _Work:
         }
         self.connection.execute(insert(alerts), row)
 
-    def new_incident(self, item: _Routed) -> str:
-        """Open an incident, with its first run queued."""
+    def new_incident(self, item: _Routed, held: Hold | None = None) -> str:
+        """Open an incident, with its first run queued, or held back."""
         name = self._free_name()
+        state = "queued" if held is None else "held"
         row = {
             "id": name,
             "incident_type": item.route.incident_type.value,
@@ -193,19 +200,27 @@ class _Work:
             "state": "open",
             "opened_at": self.now,
             "updated_at": self.now,
-            "run_state": "queued",
+            "run_state": state,
             "attempt": 1,
+            "priority": item.route.priority,
+            "queued_at": self.now,
+            "held_until": held.until if held else None,
+            "held_because": held.reason if held else None,
             "runbook": item.route.runbook,
             "parameters": item.route.parameters,
             "alert": item.alert.model_dump(mode="json"),
             "delivery_id": self.delivery,
         }
         self.connection.execute(insert(incidents), row)
-        first = {"incident_id": name, "attempt": 1, "state": "queued", "queued_at": self.now}
+        first = {"incident_id": name, "attempt": 1, "state": state, "queued_at": self.now}
         self.connection.execute(insert(runs), first)
         told = {"delivery": self.delivery, "fingerprint": item.fingerprint}
         self._note(name, "received", f"{self.sender}: {item.title}", **told)
-        self._note(name, "queued", f"run 1 of {item.route.runbook} queued", attempt=1)
+        if held is None:
+            self._note(name, "queued", f"run 1 of {item.route.runbook} queued", attempt=1)
+            self.to_run.setdefault(name)
+        else:
+            self._note(name, "held", held_words(held.until, held.reason), attempt=1)
         self.opened.append(name)
         return name
 
@@ -225,15 +240,18 @@ class _Work:
             told["starts_at"] = item.alert.starts_at
         self._update_episode(episode["id"], **told)
         self._touch(episode["incident_id"])
+        self._hurry(episode["incident_id"], item)
         return episode["id"], episode["incident_id"]
 
     def _new_episode(self, item: _Routed) -> tuple[int, str]:
         name = self.joinable.get(item.key)
         if name is None:
-            name = self.joinable[item.key] = self.new_incident(item)
+            held = hold(item.route.windows, self.now)
+            name = self.joinable[item.key] = self.new_incident(item, held)
         else:
             self._note(name, "joined", f"also: {item.title}", fingerprint=item.fingerprint)
             self._touch(name)
+            self._hurry(name, item)
         row = {
             "sender": self.sender,
             "fingerprint": item.fingerprint,
@@ -246,6 +264,17 @@ class _Work:
         }
         query = insert(episodes).values(row).returning(episodes.c.id)
         return self.connection.execute(query).scalar_one(), name
+
+    def _hurry(self, name: str, item: _Routed) -> None:
+        """Let an alert that fires make its incident's run more urgent, or end its being held back."""
+        if raise_priority(self.connection, name, item.route.priority, self.now, item.title):
+            self.to_run.setdefault(name)
+        query = select(incidents.c.run_state, incidents.c.attempt).where(incidents.c.id == name)
+        state, attempt = self.connection.execute(query).one()
+        if state == "held" and hold(item.route.windows, self.now) is None:
+            why = f"no maintenance window holds {item.title}"
+            release(self.connection, name, attempt, self.now, why)
+            self.to_run.setdefault(name)
 
     def _resolve(self, item: _Routed) -> tuple[int | None, str | None]:
         episode = self._open_episode(item)
@@ -273,7 +302,7 @@ class _Work:
         self._touch(name)
         self.connection.execute(
             update(incidents)
-            .where(incidents.c.id == name, incidents.c.state.not_in(_OVER))
+            .where(incidents.c.id == name, incidents.c.state.not_in(OVER))
             .values(state="resolved", resolved_at=self.now)
         )
 
@@ -287,7 +316,7 @@ class _Work:
         return self.connection.execute(query).mappings().one_or_none()
 
     def _can_join(self, name: str) -> bool:
-        return self._locked_state(name) not in _OVER
+        return self._locked_state(name) not in OVER
 
     def _locked_state(self, name: str) -> str | None:
         """Return an incident's state, which no other service changes until this is kept."""

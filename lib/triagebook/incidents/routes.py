@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from triagebook.core.models import IncidentType
 from triagebook.core.paths import runbook_path
+from triagebook.incidents.priority import USUAL, level, rank
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from triagebook.core.maintenance import MaintenanceSettings
     from triagebook.core.models import Alert
     from triagebook.core.settings import RouteSettings, Settings
 
@@ -62,6 +64,10 @@ class Route:
     subject : str
         What alerts of one delivery are correlated by, with the incident type: the service, or
         what the labels call it, or else the alert's own name.
+    priority : int
+        Rank of its run, the smaller goes first (`priority.rank`).
+    windows : tuple of MaintenanceSettings
+        Those that hold its run back while they last.
     """
 
     incident_type: IncidentType
@@ -69,6 +75,8 @@ class Route:
     runbook: str
     subject: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    priority: int = USUAL
+    windows: tuple[MaintenanceSettings, ...] = ()
 
 
 def route(alert: Alert, settings: Settings, root: Path) -> Route:
@@ -86,12 +94,21 @@ def route(alert: Alert, settings: Settings, root: Path) -> Route:
     kind = _incident_type(alert, rule)
     named = _named(alert, rule)
     service = next((name for name in named if _configured(name, settings)), None)
+    known = _configured(service, settings) if service else None
+    urgency = rank(alert, settings.service(known).criticality) if known else rank(alert)
     return Route(
         incident_type=kind,
-        service=_configured(service, settings) if service else None,
+        service=known,
         runbook=_runbook(kind, settings, root),
         subject=_subject(alert, service, named),
         parameters=dict(rule.parameters) if rule else {},
+        priority=urgency,
+        windows=tuple(
+            window
+            for window in settings.maintenance
+            if window.concerns([*named, *([known] if known else [])], alert.labels)
+            and not (window.except_critical and level(urgency) == "critical")
+        ),
     )
 
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from triagebook.core.models import Alert, IncidentType
 from triagebook.core.times import Utc
+from triagebook.incidents.priority import USUAL, Level, level
 
 DeliveryStatus = Literal["stored", "processed", "quarantined"]
 """`stored`: kept, not yet read. `quarantined`: authenticated, but not understood."""
 
 IncidentState = Literal["open", "acknowledged", "mitigated", "resolved", "reviewed"]
 
-RunState = Literal["queued", "running", "published", "failed"]
+RunState = Literal["held", "queued", "running", "published", "failed"]
+"""`held`: not queued before a maintenance window ends, and never if the alerts are over before."""
 
 TimelineKind = Literal[
     "received",  # the alert that opened the incident
     "joined",  # a further alert of the same delivery or group
     "cleared",  # one of several alerts is over
     "silenced",  # by people or rules of Alertmanager, while it fires
+    "unsilenced",
+    "held",  # in a maintenance window
+    "raised",  # its run became more urgent
     "doubted",  # told to be over by somebody who cannot know
     "resolved",  # the last one is over
     "queued",
@@ -45,6 +50,8 @@ class IncidentView(_View):
     `alert` is the alert that opened it, with the incident type and service that the routes gave
     it. `severity`, `verdict` and `headline` are null until a run has an answer. `attempt` counts
     runs from 1 and names the folder of the latest. `delivery_id` is null for one opened by hand.
+    Runs start by `priority`, the smallest first, then by `queued_at`; `level` is what the priority
+    means in a word. `held_until` and `held_because` stay after a maintenance window.
     """
 
     id: str
@@ -64,6 +71,16 @@ class IncidentView(_View):
     parameters: dict[str, Any] = Field(default_factory=dict)
     alert: Alert
     delivery_id: str | None = None
+    priority: int = USUAL
+    queued_at: Utc | None = None
+    held_until: Utc | None = None
+    held_because: str | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def level(self) -> Level:
+        """How urgent: critical, high, normal or low."""
+        return level(self.priority)
 
 
 class TimelineEntry(_View):
@@ -97,6 +114,7 @@ class EpisodeView(_View):
     opened_at: Utc
     seen_at: Utc
     closed_at: Utc | None = None
+    silenced_by: str | None = None
     alert: Alert | None = None
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 from dbos import (
     DBOS,
     DBOSConfig,
     DBOSPortableJSONSerializer,
+    SetEnqueueOptions,
     SetWorkflowID,
 )
 
 from triagebook.core.errors import NotFoundError
+from triagebook.running.line import in_line, put_in_line
 from triagebook.running.lock import HomeLock
 from triagebook.running.workflow import Surroundings, check_idle, run_incident, work_in
 
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
     from triagebook.core.paths import Home
     from triagebook.core.settings import Settings
     from triagebook.incidents.store import Store
+    from triagebook.incidents.views import IncidentView
 
 QUEUE = "runs"
 POLL_EVERY_S = 0.1
+_BEGUN = 1
+"""DBOS' most urgent: what was cut off is taken up before anything else begins."""
 _APPLICATION = "triagebook"
 # DBOS would take a hash of our source, and leave runs of an older one lying for ever. Raise it only
 # when the steps of `workflow.run_incident` change so that a run that has begun cannot go on.
@@ -37,14 +42,14 @@ log = structlog.get_logger(__name__)
 class RunQueue:
     """Runs of incidents, as many at once as `server.concurrency` says; survives kill -9.
 
-    One a process (DBOS is one), and one a home (a lock file).
+    The most urgent starts first, and among equals the one that waits longest. One a process (DBOS is one), and one a home (a lock file).
 
     Parameters
     ----------
     home : Home
         State and runs.
     settings : Settings
-        `server.concurrency`, `server.deadline`, `server.notebooks`.
+        `server.concurrency`, `server.runs_per_minute`, `server.deadline`, `server.notebooks`.
     store : Store
         Open; asked for incidents and told how their runs stand. Not closed here.
     """
@@ -70,11 +75,20 @@ class RunQueue:
             work_in(surroundings)
             self._surroundings = surroundings
             self._start()
-            for incident_id in self.store.runs_to_do():
-                self.enqueue(incident_id)
+            self._take_up()
         except BaseException:
             self.close()
             raise
+
+    def _take_up(self) -> None:
+        """Enqueue what waits and is not in line yet; thousands may be in it already."""
+        known = in_line(QUEUE)
+        for incident in self.store.unfinished():
+            name = _name(incident.id, max(incident.attempt, 1))
+            if name not in known:
+                self.enqueue(incident.id)
+            elif known[name] != _urgency(incident):
+                put_in_line(name, _urgency(incident))
 
     def _start(self) -> None:
         path = self.home.state.resolve() / "queue.db"
@@ -97,12 +111,16 @@ class RunQueue:
         DBOS.register_queue(
             QUEUE,
             worker_concurrency=self.settings.server.concurrency,
+            limiter=_limiter(self.settings.server.runs_per_minute),
             polling_interval_sec=POLL_EVERY_S,
             on_conflict="always_update",
         )
 
     def enqueue(self, incident_id: str) -> str:
         """Ask for the incident's run; asking again, from any thread, is one run.
+
+        Asking again moves it to the place in line that the incident's priority has by now. A run
+        that a maintenance window holds back is left alone.
 
         Returns
         -------
@@ -119,6 +137,8 @@ class RunQueue:
             raise NotFoundError(f"no incident {incident_id!r}", "list them: triagebook incidents")
         number = max(incident.attempt, 1)
         name = _name(incident_id, number)
+        if incident.run_state == "held":
+            return name
         status = DBOS.get_workflow_status(name)
         unfinished = incident.run_state in {"queued", "running"}
         if status is not None and status.status in _ENDED and unfinished:
@@ -127,8 +147,10 @@ class RunQueue:
             name = _name(incident_id, number)
             self.store.set_run_state(incident_id, "queued", attempt=number)
         elif status is not None:
+            if unfinished and status.priority != _urgency(incident):
+                put_in_line(name, _urgency(incident))
             return name
-        with SetWorkflowID(name):
+        with SetWorkflowID(name), SetEnqueueOptions(priority=_urgency(incident)):
             DBOS.enqueue_workflow(QUEUE, run_incident, incident_id, number)
         log.info("run queued", incident=incident_id, attempt=number)
         return name
@@ -136,13 +158,15 @@ class RunQueue:
     def run_again(self, incident_id: str) -> str:
         """Ask for a new attempt at an incident whose run has ended; its files are kept aside.
 
+        A run that a maintenance window holds back is left alone: `Store.line.hasten` releases it.
+
         Returns
         -------
         str
             The name of the run; of the one that is under way, where there is one.
         """
         incident = self.store.incident(incident_id)
-        if incident is not None and incident.run_state not in {"queued", "running"}:
+        if incident is not None and incident.run_state not in {"held", "queued", "running"}:
             self.store.set_run_state(incident_id, "queued", attempt=incident.attempt + 1)
         return self.enqueue(incident_id)
 
@@ -171,6 +195,15 @@ class RunQueue:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _urgency(incident: IncidentView) -> int:
+    return _BEGUN if incident.run_state == "running" else incident.priority
+
+
+def _limiter(runs_per_minute: float | None) -> Any:
+    """Return DBOS' limit: one run in so many seconds, so that a critical one waits no longer."""
+    return {"limit": 1, "period": 60 / runs_per_minute} if runs_per_minute else None
 
 
 def _name(incident_id: str, number: int) -> str:

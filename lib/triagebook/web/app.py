@@ -10,10 +10,11 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 import triagebook
+from triagebook.incidents.maintenance import Releaser
 from triagebook.incidents.store import Store
 from triagebook.intake.receive import Intake
 from triagebook.intake.reconcile import ASK_WITHIN_S, Reconciler
-from triagebook.web import api, files, intake_routes, operations, pages, problems
+from triagebook.web import api, files, intake_routes, line, operations, pages, problems
 from triagebook.web.context import Context, Queue
 from triagebook.web.metrics import Metrics
 from triagebook.web.security import KnownHosts, SecurityHeaders
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from triagebook.core.paths import Home
     from triagebook.core.settings import Settings
+
+RELEASE_WITHIN_S = 10.0
+"""How long the end of the service waits for runs that are just being released, in seconds."""
 
 
 def create_app(
@@ -57,6 +61,7 @@ def create_app(
             raise
         app.state.context = here
         asking = _ask_regularly(here)
+        releasing = _release_regularly(here)
         try:
             yield
         finally:
@@ -64,6 +69,8 @@ def create_app(
             if asking is not None:
                 # It may wait for a server's answer; its door and store are still open then.
                 await run_in_threadpool(asking.join, ASK_WITHIN_S + 1)
+            if releasing is not None:
+                await run_in_threadpool(releasing.join, RELEASE_WITHIN_S)
             await run_in_threadpool(here.queue.close)
             if store is None:
                 await run_in_threadpool(here.store.close)
@@ -77,7 +84,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (intake_routes, api, files, operations, pages):
+    for routes in (intake_routes, api, line, files, operations, pages):
         app.include_router(routes.router)
     problems.install(app)
     # The last one added is the outermost.
@@ -120,6 +127,17 @@ def _ask_regularly(here: Context) -> threading.Thread | None:
     )
     asking.start()
     return asking
+
+
+def _release_regularly(here: Context) -> threading.Thread | None:
+    if not here.settings.maintenance and not here.store.line.held_back():
+        return None
+    releaser = Releaser(here.store, here.settings, here.home.root, here.queue.enqueue)
+    releasing = threading.Thread(
+        target=releaser.run, args=(here.stopping,), name="maintenance", daemon=True
+    )
+    releasing.start()
+    return releasing
 
 
 def _queue(home: Home, settings: Settings, store: Store) -> Queue:

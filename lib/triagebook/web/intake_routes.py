@@ -15,6 +15,7 @@ from triagebook.intake.sender import SENDERS
 from triagebook.web.context import Context, Here  # noqa: TC001 - FastAPI reads it at run time
 from triagebook.web.limits import TooSlowError, read_body
 from triagebook.web.schemas import Problem
+from triagebook.web.security import of_another_origin
 
 router = APIRouter(tags=["intake"])
 _log = structlog.get_logger(__name__)
@@ -55,8 +56,8 @@ async def receive(sender: str, request: Request, here: Here) -> JSONResponse:
 
 
 async def _receive(sender: str, request: Request, here: Context) -> tuple[JSONResponse, str]:
-    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-        # A browser says so; no alert sender does. A page out there must not raise our alarms.
+    if of_another_origin(request.headers):
+        # A page out there must not raise our alarms.
         return _refuse(403, "a web page of another origin cannot post alerts"), "refused"
     try:
         body = await read_body(request, here.settings.server.max_body_bytes)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from triagebook.core.models import Diagnosis, Progress  # noqa: TC001 - pydantic needs them
 from triagebook.core.times import Utc  # noqa: TC001 - pydantic needs it at run time
+from triagebook.incidents.line import Sizes
 from triagebook.incidents.views import (
     AlertView,
     DeliveryView,
@@ -30,20 +31,50 @@ class Links(BaseModel):
     files: dict[str, str] = Field(default_factory=dict)
 
 
+class IncidentListed(IncidentView):
+    """An incident; `place` in line is 1 for the run that starts next, null where none waits.
+
+    `silenced`: all its alerts that fire are silenced in Alertmanager.
+    """
+
+    place: int | None = None
+    silenced: bool = False
+
+
 class IncidentList(BaseModel):
-    """Incidents, newest first."""
+    """Incidents, newest first; `sizes` counts the runs of all incidents, not of these alone."""
 
-    incidents: list[IncidentView]
+    incidents: list[IncidentListed]
     count: int
+    sizes: Sizes
 
 
-class IncidentDetail(IncidentView):
+class QueueList(BaseModel):
+    """What runs, what waits, the next first, and what a maintenance window holds back."""
+
+    sizes: Sizes
+    concurrency: int
+    runs_per_minute: float | None
+    running: list[IncidentListed]
+    waiting: list[IncidentListed]
+    held: list[IncidentListed]
+
+
+class RunAsked(BaseModel):
+    """A run that a person asked for; `place` is null where it has begun already."""
+
+    incident_id: str
+    place: int | None
+
+
+class IncidentDetail(IncidentListed):
     """An incident with all that is known of it.
 
     `diagnosis` has the shape `triagebook/diagnosis/1`; it is there before the run is published, as
     soon as the notebook has written it, and then `early` is true.
     """
 
+    sizes: Sizes
     received_at: Utc | None = None
     started_at: Utc | None = None
     published_at: Utc | None = None

@@ -12,6 +12,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from triagebook.core.settings import ServerSettings
@@ -39,6 +41,11 @@ def page_policy(nonce: str) -> str:
         "img-src 'self' data:; connect-src 'self'; frame-src 'self'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     )
+
+
+def of_another_origin(headers: Mapping[str, str]) -> bool:
+    """Tell whether a browser says that a page of another origin asks; no program says so."""
+    return headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
 
 
 def new_nonce() -> str:
