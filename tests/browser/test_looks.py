@@ -90,7 +90,7 @@ def test_the_page_follows_a_run_to_its_end(chrome: Chrome, service: Service) -> 
     with chrome.page() as page:
         page.open(f"{service.url}/incidents/{incident}")
         text = "document.querySelector('main').textContent"
-        assert "Waiting for its turn" in page.ask(text)
+        assert "Waiting: place 1 of 1" in page.ask(text)
         store.set_run_state(incident, "running")
         write_progress(service.home, incident, cells=1, running="The answer")
         until(lambda: "1 of 6 cells" in page.ask(text), "the first cell is shown")

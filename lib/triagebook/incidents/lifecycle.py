@@ -13,7 +13,7 @@ from triagebook.core.times import iso
 from triagebook.incidents.deliveries import settle
 from triagebook.incidents.fingerprints import of_alert
 from triagebook.incidents.ids import incident_id
-from triagebook.incidents.line import OVER, held_words, raise_priority, release
+from triagebook.incidents.line import OVER, held_words, hurry
 from triagebook.incidents.maintenance import Hold, hold
 from triagebook.incidents.notes import note
 from triagebook.incidents.tables import alerts, episodes, incidents, runs
@@ -36,6 +36,7 @@ LONGEST_TITLE = 300
 
 # On Postgres two services may open the same episode at once; the loser then finds it open.
 _TRIES = 3
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def open_incident(store: Store, alert: Alert, route: Route) -> str:
         work = _Work(store, connection, alert.sender, None, store.clock())
         name = work.new_incident(_Routed.of(alert, route))
         work.record(alert, 0, None, name)
+        work.keep_recorded()
     return name
 
 
@@ -159,8 +161,13 @@ class _Work:
     touched: dict[str, None] = field(default_factory=dict)  # a set that keeps its order
     to_run: dict[str, None] = field(default_factory=dict)
     joinable: dict[tuple[IncidentType, str], str] = field(default_factory=dict)
+    # A storm's groups are large: what is asked or written once for all of them is not done for each.
+    open_now: dict[str, RowMapping | None] = field(default_factory=dict)
+    fresh: set[str] = field(default_factory=set)
+    recorded: list[dict[str, Any]] = field(default_factory=list)
 
     def apply(self, routed: Sequence[_Routed]) -> Applied:
+        self._look_up([item.fingerprint for item in routed])
         # Incidents that this delivery's firing alerts already belong to, so that a replica that
         # falls over a minute later joins them.
         for item in routed:
@@ -173,10 +180,11 @@ class _Work:
             self.record(item.alert, position, episode_id, name)
             if name is not None:
                 self.touched.setdefault(name)
+        self.keep_recorded()
         return Applied(opened=self.opened, incidents=list(self.touched), to_run=list(self.to_run))
 
     def record(self, alert: Alert, position: int, episode_id: int | None, name: str | None) -> None:
-        """Keep an alert, as the routes made it."""
+        """Note an alert, as the routes made it, for `keep_recorded`."""
         row = {
             "delivery_id": self.delivery,
             "position": position,
@@ -186,7 +194,13 @@ class _Work:
             "status": alert.status,
             "alert": alert.model_dump(mode="json"),
         }
-        self.connection.execute(insert(alerts), row)
+        self.recorded.append(row)
+
+    def keep_recorded(self) -> None:
+        """Write the alerts that were noted."""
+        if self.recorded:
+            self.connection.execute(insert(alerts), self.recorded)
+            self.recorded = []
 
     def new_incident(self, item: _Routed, held: Hold | None = None) -> str:
         """Open an incident, with its first run queued, or held back."""
@@ -212,6 +226,7 @@ class _Work:
             "delivery_id": self.delivery,
         }
         self.connection.execute(insert(incidents), row)
+        self.fresh.add(name)
         first = {"incident_id": name, "attempt": 1, "state": state, "queued_at": self.now}
         self.connection.execute(insert(runs), first)
         told = {"delivery": self.delivery, "fingerprint": item.fingerprint}
@@ -262,18 +277,14 @@ class _Work:
             "seen_at": self.now,
             "alerts": 1,
         }
+        self.open_now.pop(item.fingerprint, None)
         query = insert(episodes).values(row).returning(episodes.c.id)
         return self.connection.execute(query).scalar_one(), name
 
     def _hurry(self, name: str, item: _Routed) -> None:
         """Let an alert that fires make its incident's run more urgent, or end its being held back."""
-        if raise_priority(self.connection, name, item.route.priority, self.now, item.title):
-            self.to_run.setdefault(name)
-        query = select(incidents.c.run_state, incidents.c.attempt).where(incidents.c.id == name)
-        state, attempt = self.connection.execute(query).one()
-        if state == "held" and hold(item.route.windows, self.now) is None:
-            why = f"no maintenance window holds {item.title}"
-            release(self.connection, name, attempt, self.now, why)
+        free = hold(item.route.windows, self.now) is None
+        if hurry(self.connection, name, item.route.priority, self.now, item.title, free=free):
             self.to_run.setdefault(name)
 
     def _resolve(self, item: _Routed) -> tuple[int | None, str | None]:
@@ -283,6 +294,7 @@ class _Work:
         ends_at = item.alert.ends_at or self.now
         told = {"seen_at": self.now, "closed_at": self.now, "ends_at": ends_at}
         self._update_episode(episode["id"], alerts=episodes.c.alerts + 1, **told)
+        self.open_now[item.fingerprint] = None
         name = episode["incident_id"]
         self._locked_state(name)  # or two services that close the last two both see one left
         left = self._still_open(name)
@@ -307,13 +319,23 @@ class _Work:
         )
 
     def _open_episode(self, item: _Routed) -> RowMapping | None:
-        query = select(episodes.c.id, episodes.c.incident_id).where(
-            episodes.c.sender == self.sender,
-            episodes.c.fingerprint == item.fingerprint,
-            episodes.c.closed_at.is_(None),
-        )
-        query = query.with_for_update()
-        return self.connection.execute(query).mappings().one_or_none()
+        if item.fingerprint not in self.open_now:
+            self._look_up([item.fingerprint])
+        return self.open_now[item.fingerprint]
+
+    def _look_up(self, fingerprints: Sequence[str]) -> None:
+        """Remember which open episode there is of each fingerprint, locked for this transaction."""
+        self.open_now.update(dict.fromkeys(fingerprints))
+        for start in range(0, len(fingerprints), _AT_ONCE):
+            query = select(episodes.c.id, episodes.c.incident_id, episodes.c.fingerprint).where(
+                episodes.c.sender == self.sender,
+                episodes.c.fingerprint.in_(fingerprints[start : start + _AT_ONCE]),
+                episodes.c.closed_at.is_(None),
+            )
+            # In one order everywhere, so that two services do not wait for each other.
+            query = query.order_by(episodes.c.id).with_for_update()
+            for row in self.connection.execute(query).mappings():
+                self.open_now[row["fingerprint"]] = row
 
     def _can_join(self, name: str) -> bool:
         return self._locked_state(name) not in OVER
@@ -335,6 +357,9 @@ class _Work:
         )
 
     def _touch(self, name: str) -> None:
+        if name in self.fresh:
+            return
+        self.fresh.add(name)
         self.connection.execute(
             update(incidents).where(incidents.c.id == name).values(updated_at=self.now)
         )

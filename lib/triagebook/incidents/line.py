@@ -218,26 +218,43 @@ def release(connection: Connection, name: str, attempt: int, now: datetime, why:
     note(connection, name, now, "queued", f"run {attempt} queued: {why}", attempt=attempt)
 
 
-def raise_priority(connection: Connection, name: str, rank: int, now: datetime, title: str) -> bool:
-    """Make an incident's runs more urgent, never less, inside the caller's transaction.
+def hurry(
+    connection: Connection, name: str, rank: int, now: datetime, title: str, *, free: bool
+) -> bool:
+    """Let an alert that fires make its incident's runs more urgent, or end their being held back.
+
+    Inside the caller's transaction. Nothing makes them less urgent.
+
+    Parameters
+    ----------
+    rank : int
+        The alert's own.
+    title : str
+        The alert's, for the timeline.
+    free : bool
+        Whether no maintenance window holds this alert.
 
     Returns
     -------
     bool
-        Whether a run that waits got more urgent.
+        Whether the queue is to be told: a run that waits got more urgent, or waits from now on.
     """
-    columns = (incidents.c.priority, incidents.c.run_state)
-    before, state = connection.execute(select(*columns).where(incidents.c.id == name)).one()
-    new = priority.asked(rank) if priority.is_asked(before) else rank
-    if before <= new:
-        return False
-    connection.execute(
-        update(incidents).where(incidents.c.id == name).values(priority=new, updated_at=now)
-    )
-    was, is_ = priority.level(before), priority.level(new)
-    if was != is_:
-        note(connection, name, now, "raised", f"from {was} to {is_}: {title}")
-    return bool(state == "queued")
+    columns = (incidents.c.priority, incidents.c.run_state, incidents.c.attempt)
+    before, state, attempt = connection.execute(
+        select(*columns).where(incidents.c.id == name)
+    ).one()
+    new = min(before, priority.asked(rank) if priority.is_asked(before) else rank)
+    if new != before:
+        connection.execute(
+            update(incidents).where(incidents.c.id == name).values(priority=new, updated_at=now)
+        )
+        was, is_ = priority.level(before), priority.level(new)
+        if was != is_:
+            note(connection, name, now, "raised", f"from {was} to {is_}: {title}")
+    if state == "held" and free:
+        release(connection, name, attempt, now, f"no maintenance window holds {title}")
+        return True
+    return bool(new != before and state == "queued")
 
 
 def held_words(until: datetime, reason: str) -> str:

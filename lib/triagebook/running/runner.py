@@ -36,6 +36,8 @@ from triagebook.running.sockets import remove_sockets
 if TYPE_CHECKING:
     from triagebook.core.models import RunRequest
 
+NICE = 10
+"""How much a runner and its kernel stand back: alerts and people are answered first."""
 CELL_SHARE = 0.6
 """One cell may take this share of the run's time, so that the sections after it still have some."""
 RESERVE_SHARE, RESERVE_S = 0.15, 10.0
@@ -208,4 +210,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    os.nice(NICE)
     sys.exit(main())

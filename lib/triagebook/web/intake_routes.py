@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import structlog
+from anyio import to_thread
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from triagebook.core.errors import NotAuthenticatedError, TooLargeError, UnknownSenderError
@@ -61,12 +61,13 @@ async def _receive(sender: str, request: Request, here: Context) -> tuple[JSONRe
         return _refuse(403, "a web page of another origin cannot post alerts"), "refused"
     try:
         body = await read_body(request, here.settings.server.max_body_bytes)
-        receipt = await run_in_threadpool(
+        receipt = await to_thread.run_sync(
             here.intake.accept,
             sender,
             dict(request.headers),
             body,
             dict(request.query_params),
+            limiter=here.door,
         )
     except TooLargeError as error:
         return _refuse(413, error.message, error.hint, {"Connection": "close"}), "too_large"

@@ -78,7 +78,8 @@ def with_places(
         places = here.store.line.places(_waiting(found))
     silenced = here.store.silenced(one.id for one in found)
     return [
-        IncidentListed(
+        # What the store gave out was checked there.
+        IncidentListed.model_construct(
             **{name: getattr(one, name) for name in IncidentView.model_fields},
             place=places.get(one.id),
             silenced=one.id in silenced,
