@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -59,6 +60,12 @@ def print_error(error: TriagebookError) -> None:
     )
     if error.hint:
         out.print(Text(f"  → {error.hint}"), soft_wrap=True)
+
+
+def log_to_stderr() -> None:
+    """Let what a long-running command logs go to standard error: standard output is for results."""
+    # Asked for at each use: tests put another stream in its place.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def open_home(root: Path) -> tuple[Home, Settings]:

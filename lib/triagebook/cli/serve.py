@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from triagebook.cli.output import HomeOption, JsonOption, console, open_home
+from triagebook.cli.output import HomeOption, JsonOption, console, log_to_stderr, open_home
 from triagebook.core.errors import TriagebookError
 
 
@@ -39,6 +39,7 @@ def serve(
     """
     from triagebook.web.serve import serve as run_service
 
+    log_to_stderr()
     place, settings = open_home(home)
 
     answered: list[str] = []

@@ -97,6 +97,7 @@ def reference() -> str:
                 else ""
             )
             default = "required" if field.is_required() else default
+            default = "`false`" if field.default is False else default
             out.append(f"| `{key}` | {default} | {field.description or ''} |")
         out.append("")
     return "\n".join(out) + _TAIL
