@@ -36,7 +36,7 @@ from triagebook.running.sockets import remove_sockets
 if TYPE_CHECKING:
     from triagebook.core.models import RunRequest
 
-NICE = 10
+NICE = 5
 """How much a runner and its kernel stand back: alerts and people are answered first."""
 CELL_SHARE = 0.6
 """One cell may take this share of the run's time, so that the sections after it still have some."""

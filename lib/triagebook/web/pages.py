@@ -27,7 +27,7 @@ def incident_list(
     here: Here,
     state: IncidentState | None = None,
     text: Annotated[str, Query(max_length=200)] = "",
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
 ) -> HTMLResponse:
     """Show the incidents, newest first."""
     found = here.store.incidents(state=state, text=text or None, limit=limit)

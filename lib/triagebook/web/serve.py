@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -110,7 +111,16 @@ def serve(
     # Who may post without a secret depends on who can reach us, so on the real address.
     server_settings = settings.server.model_copy(update={"host": host, "port": port})
     app = create_app(home, settings.model_copy(update={"server": server_settings}))
-    server = make_server(app, lambda: ready(address) if ready else None)
+
+    def up() -> None:
+        # What was loaded at the start stays. Looking through all of it for garbage, again and again,
+        # would stop everything for a quarter of a second each time.
+        gc.collect()
+        gc.freeze()
+        if ready is not None:
+            ready(address)
+
+    server = make_server(app, up)
     sys.setswitchinterval(SWITCH_S)
     try:
         asyncio.run(server.serve(sockets=[listening]))
