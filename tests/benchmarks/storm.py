@@ -72,13 +72,15 @@ def run(folder: Path | None = None, *, full: bool = False) -> dict[str, Any]:
         with ServiceProcess(Home(home), 0) as service:
             idle = Looks(service.url)
             idle.for_seconds(5)
+            before = os.getloadavg()[0]
             posts, storm = play(service.url, size)
+            loads = [round(load, 1) for load in (before, os.getloadavg()[0])]
             after = Looks(service.url)
             with after.meanwhile():
                 wait_for_critical(home)
         found = stored(home)
     cases = [
-        {"case": "machine", **machine()},
+        {"case": "machine", **machine(), "load_before_and_after_posting": loads},
         {"case": "size", **posts.said(), "critical_alerts": round(size.alerts * CRITICAL_SHARE)},
         {"case": "stored", **found},
         *(
@@ -358,12 +360,11 @@ def quantiles(took_ms: list[float]) -> dict[str, float]:
 
 
 def machine() -> dict[str, Any]:
-    """Say what it ran on, and how busy that was with other things."""
+    """Say what it ran on."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "load_1_min": round(os.getloadavg()[0], 1),
     }
 
 
