@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from triagebook import __version__
 from triagebook.core.errors import NotFoundError, SettingsError
 from triagebook.core.models import Alert, Diagnosis, IncidentType, Progress, RunRequest, to_json
 from triagebook.core.paths import Home
@@ -46,7 +47,8 @@ class Run:
     diagnosis : Diagnosis
         The answer, as in diagnosis.json.
     context : Context
-        The analyses behind it.
+        The analyses behind it. An investigation that was loaded again makes them when they are
+        first needed.
     folder : Path
         Where figures are written: the notebook's own folder.
     """
@@ -55,16 +57,24 @@ class Run:
         self,
         bundle: Bundle,
         diagnosis: Diagnosis,
-        context: Context,
+        context: Context | None,
         folder: Path,
         settings: Settings | None,
     ) -> None:
         self.bundle = bundle
         self.diagnosis = diagnosis
-        self.context = context
+        self._context = context
         self.folder = folder
         self.settings = settings
-        self.spec = spec_for(context.incident_type)
+        self.spec = spec_for(diagnosis.incident_type)
+
+    @property
+    def context(self) -> Context:
+        """The analyses behind the diagnosis."""
+        if self._context is None:
+            _, self._context = diagnose(self.bundle, self.diagnosis.incident_type)
+            self._context.results["diagnosis"] = self.diagnosis
+        return self._context
 
     # --- the sections of a notebook --------------------------------------------------------------
 
@@ -72,6 +82,7 @@ class Run:
         """Show the answer: severity, since when, likely cause, confidence, what could not be checked."""
         going_on = bool(self.context.results.get("going_on", True))
         _show(answer_display.answer(self.diagnosis, going_on=going_on), self._in_words())
+        self.alerts()
         d = self.diagnosis
         _glue("incident_id", d.incident_id)
         _glue("incident_type", str(d.incident_type))
@@ -96,6 +107,12 @@ class Run:
             [{"check": f.check, "locus": f.locus, "statement": f.statement} for f in bad],
         )
         _tell("answer", d.summary)
+
+    def alerts(self) -> None:
+        """Show the incident's alerts, where there is more than one: what, since, until, from whom."""
+        together = self.bundle.alerts
+        if len(together) > 1:
+            _show(section_display.alerts(together), f"{len(together)} alerts")
 
     def severity(self) -> None:
         """Show the proposed severity with its reasons."""
@@ -283,7 +300,7 @@ def open_run(
     """
     os.environ.setdefault("DO_NOT_TRACK", "1")
     warnings.filterwarnings("ignore", category=FutureWarning)
-    folder = Path.cwd()
+    folder = _folder()
     request = _request(folder)
     settings, home = _settings(request, folder)
     into = folder / evidence
@@ -308,6 +325,12 @@ def open_run(
             reference_d=reference_d,
             budget_s=budget_s,
         )
+    known = _known(folder, bundle, incident_type)
+    if known is not None:
+        # The evidence never changes: what was found in it stands.
+        run = Run(bundle, known, None, folder, settings)
+        run.ledger()
+        return run
     diagnosis, context = diagnose(
         bundle, incident_type or None, progress=lambda q: _tell("cell", q)
     )
@@ -320,6 +343,28 @@ def open_run(
     run = Run(bundle, diagnosis, context, folder, settings)
     run.ledger()
     return run
+
+
+def _folder() -> Path:
+    """Return the notebook's folder: the run's, where a live kernel's attempt has been published."""
+    here = Path.cwd()
+    return here.parents[1] if (here / ".published").is_file() else here
+
+
+def _known(folder: Path, bundle: Bundle, incident_type: str) -> Diagnosis | None:
+    """Return the diagnosis beside the evidence, if it answers the same question about the same."""
+    try:
+        known = Diagnosis.model_validate_json((folder / "diagnosis.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    same = (
+        known.incident_type == (incident_type or bundle.alert.incident_type)
+        and known.alert == bundle.alert
+        and known.windows == bundle.windows
+        and known.ledger == bundle.ledger
+        and known.versions.get("triagebook") == __version__
+    )
+    return known if same else None
 
 
 def _collect(
@@ -368,6 +413,7 @@ def _collect(
         incident_id=incident_id or (request.incident_id if request else None) or "by-hand",
         into=into,
         budget_s=budget_s or None,
+        alerts=request.alerts if request else (),
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+_TEXT = "document.body?.innerText ?? ''"  # none while the page is loaded again
 _CONTRAST = """
 (() => {
   const rgb = c => (c.match(/[\\d.]+/g) || []).map(Number);
@@ -47,6 +48,8 @@ def incident(service: Service) -> str:
     store = service.here.store
     store.set_outcome(found, severity="SEV2", verdict="cause_found", headline="distance is in km")
     store.set_run_state(found, "published")
+    joined = service.post(webhook(title="p99 is above 2 s", instance="a-very-long-name-" * 6))
+    assert joined.json()["joined"] == [found]
     service.post(b"{no json")
     return found
 
@@ -185,3 +188,29 @@ def test_a_reader_finds_landmarks_headings_and_names(
             page.ask("document.querySelector('[data-live=progress]').getAttribute('aria-live')")
             == "polite"
         )
+
+
+def test_the_button_runs_it_again_and_the_last_answer_stays(
+    chrome: Chrome, service: Service, incident: str
+) -> None:
+    click = "document.querySelector('[data-again]').click()"
+    with chrome.page() as page:
+        page.open(f"{service.url}/incidents/{incident}")
+        page.ask(click)
+        until(lambda: "being looked at again" in page.ask(_TEXT), "it is queued")
+        assert "18,200" in page.ask(_TEXT)
+    assert service.here.store.incident(incident).attempt == 2
+
+
+def test_the_button_says_why_where_it_cannot(
+    chrome: Chrome, service: Service, incident: str
+) -> None:
+    click = "document.querySelector('[data-again]').click()"
+    with chrome.page() as page:
+        page.open(f"{service.url}/incidents/{incident}")
+        page.ask(
+            "document.querySelector('[data-again]').dataset.again = '/api/incidents/none/runs'"
+        )
+        page.ask(click)
+        until(lambda: "there is no incident 'none'" in page.ask(_TEXT), "it says why")
+        assert page.ask("document.querySelector('[data-again]').disabled") is False

@@ -17,6 +17,7 @@ from triagebook.core.errors import NotFoundError, SettingsError
 from triagebook.core.models import Alert, Diagnosis, RunRequest, to_json
 from triagebook.core.times import iso
 from triagebook.diagnosis.diagnose import replay
+from triagebook.evidence.bundle import Bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -337,3 +338,30 @@ def test_without_a_progress_file_none_is_made(folder: Path, shown: Shown):
     nb.open_run().answer()
     assert not (folder / "progress.jsonl").exists()
     assert shown
+
+
+@pytest.mark.parametrize("many", [1, 2])
+def test_alerts_that_belong_together_are_in_the_bundle_and_shown(
+    home: Path, tmp_path: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch, many: int
+):
+    place = tmp_path / "attempt"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    over = {"status": "resolved", "ends_at": iso(ONSET)}
+    alerts = [
+        {"title": "psi", "service": "shop", "sender": "grafana", "starts_at": iso(ONSET)},
+        {"title": "<b>slow</b>", "service": "till", "sender": "pagerduty", **over},
+    ][:many]
+    request = _request(home, alerts=alerts)
+    (place / "request.json").write_text(to_json(request), encoding="utf-8")
+    run = nb.open_run(incident_id="I-8", incident_type="drift", service="shop")
+    kept = json.loads((place / "evidence" / "bundle.json").read_text())["alerts"]
+    assert [alert["title"] for alert in kept] == [alert["title"] for alert in alerts]
+    assert Bundle.read(place / "evidence").alerts == run.bundle.alerts
+    run.answer()
+    html = _html(shown)
+    assert ("2 alerts belong to this incident, 1 of them still fire" in html) is (many == 2)
+    if many == 2:
+        assert "&lt;b&gt;slow&lt;/b&gt;" in html
+        assert "still firing" in html
+        assert "pagerduty" in html

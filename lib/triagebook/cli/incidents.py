@@ -62,7 +62,7 @@ def show(
 
     place, _ = open_home(home)
     with Store.open(place) as store:
-        view = _find(store, incident)
+        view = find(store, incident)
         timeline = store.timeline(view.id)
         alerts = store.alerts(incident_id=view.id, limit=1_000)
         place_in_line, waiting = store.line.place(view.id), store.line.sizes().waiting
@@ -123,7 +123,8 @@ def _state(text: str | None) -> Any:
     return text
 
 
-def _find(store: Any, name: str) -> IncidentView:
+def find(store: Any, name: str) -> IncidentView:
+    """Return the incident of that id, or the only one with that part in its id; else NotFoundError."""
     found = store.incident(name)
     if found is not None:
         return found  # type: ignore[no-any-return]

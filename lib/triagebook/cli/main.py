@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from triagebook import __version__
-from triagebook.cli import demo, doctor, incidents, init, replay, run, serve
+from triagebook.cli import demo, doctor, incidents, init, open_in_lab, replay, run, serve
 from triagebook.cli.output import print_error
 from triagebook.core.errors import TriagebookError
 
@@ -59,6 +59,7 @@ def triagebook(
 app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
+app.command("open")(open_in_lab.open_in_lab)
 app.command("run")(run.run)
 app.command("replay")(replay.replay)
 app.command("incidents")(incidents.incidents)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from json import loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +18,8 @@ from triagebook.core.times import now_utc, to_utc
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from triagebook.incidents.store import Store
 
 
 def run(
@@ -33,24 +37,44 @@ def run(
     bundle: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Frozen evidence: nothing is asked anew.")
     ] = None,
+    incident: Annotated[
+        str | None, typer.Option(metavar="ID", help="Run an incident's notebook again.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="For the runbook; repeat it."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Investigate now, and print the answer. One of --service, --alert and --bundle."""
+    """Investigate now, and print the answer. One of --service, --alert, --bundle and --incident."""
     given = [
         name
-        for name, value in (("--service", service), ("--alert", alert), ("--bundle", bundle))
+        for name, value in (
+            ("--service", service),
+            ("--alert", alert),
+            ("--bundle", bundle),
+            ("--incident", incident),
+        )
         if value is not None
     ]
     if len(given) != 1:
         said = " and ".join(given) or "none"
-        raise typer.BadParameter(f"name one of --service, --alert and --bundle; got {said}")
+        raise typer.BadParameter(
+            f"name one of --service, --alert, --bundle and --incident; got {said}"
+        )
     if at is not None and service is None:
         raise typer.BadParameter("goes with --service", param_hint="--at")
+    if incident is not None and incident_type is not None:
+        raise typer.BadParameter("an incident keeps its runbook", param_hint="--type")
+    parameters = dict(_parameter(text) for text in parameter or [])
     place, settings = _home(home, optional=bundle is not None)
+    if incident is not None:
+        _print(_again(place, settings, incident, parameters, console(stderr=True)), json=json)
+        return
     about = _about(settings, service, at, alert, bundle)
     if incident_type is not None:
         about = about.model_copy(update={"incident_type": incident_type})
-    folder = _investigate(place, settings, about, bundle, console(stderr=True))
+    folder = _investigate(place, settings, about, bundle, parameters, console(stderr=True))
     _print(folder, json=json)
 
 
@@ -127,51 +151,105 @@ def _own_alert(path: Path, body: bytes, why_no_webhook: NotUnderstoodError) -> A
     return found
 
 
+def _parameter(text: str) -> tuple[str, Any]:
+    """Read NAME=VALUE; the value is JSON where it can be, such as 6 or true, else a text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--parameter")
+    try:
+        return name, loads(value)
+    except ValueError:
+        return name, value
+
+
 def _investigate(
-    place: Home, settings: Settings, about: Alert, bundle: Path | None, out: Console
+    place: Home,
+    settings: Settings,
+    about: Alert,
+    bundle: Path | None,
+    parameters: dict[str, Any],
+    out: Console,
 ) -> Path:
     """Open an incident by hand, run its runbook here, and record what came of it."""
-    from triagebook.cli.incidents import read_diagnosis
-    from triagebook.cli.steps import RunView
     from triagebook.incidents.lifecycle import open_incident
     from triagebook.incidents.routes import route
     from triagebook.incidents.store import Store
-    from triagebook.running.foreground import run_now
 
     with Store.open(place) as store:
         way = route(about, settings, place.root)
+        way = replace(way, parameters=way.parameters | parameters)
         name = open_incident(store, about, way)
         store.set_run_state(name, "running")
-        out.print(f"{name} · runbook {plain(way.runbook)}", style="dim")
-        try:
-            with RunView(out) as view:
-                done = run_now(
-                    place,
-                    settings,
-                    incident_id=name,
-                    alert=about,
-                    incident_type=way.incident_type,
-                    service=way.service,
-                    runbook=way.runbook,
-                    parameters=way.parameters,
-                    bundle=bundle,
-                    on_progress=view.see,
-                )
-        except BaseException as error:
-            # Ctrl-C too: an incident that says "running" would be taken up by the next service.
-            store.set_run_state(name, "failed", message=_why(error))
-            raise
-        diagnosis = read_diagnosis(done.folder)
-        if diagnosis is not None:
-            best = diagnosis.hypotheses[0].headline if diagnosis.hypotheses else ""
-            store.set_outcome(
-                name,
-                severity=diagnosis.severity.level,
-                verdict=diagnosis.verdict,
-                headline=best or diagnosis.summary or None,
+        return _execute(place, settings, store, name, out, bundle=bundle)
+
+
+def _again(
+    place: Home, settings: Settings, part: str, parameters: dict[str, Any], out: Console
+) -> Path:
+    """Run an incident's runbook here once more; its earlier runs are kept."""
+    from triagebook.cli.incidents import find
+    from triagebook.incidents.store import Store
+    from triagebook.running.foreground import next_number
+    from triagebook.running.parameters import check_declared
+    from triagebook.running.runbook import own_runbooks
+
+    with Store.open(place) as store:
+        view = find(store, part)
+        # Before anything is recorded: a slip of the keyboard is no failed run.
+        check_declared(view.runbook, parameters, own_runbooks(place, settings))
+        free = next_number(place, view.id)
+        store.refreshes.begin_here(view.id, parameters, at_least=free)
+        return _execute(place, settings, store, view.id, out)
+
+
+def _execute(
+    place: Home,
+    settings: Settings,
+    store: Store,
+    name: str,
+    out: Console,
+    *,
+    bundle: Path | None = None,
+) -> Path:
+    """Run an incident's present attempt here, and record what came of it."""
+    from triagebook.cli.incidents import read_diagnosis
+    from triagebook.cli.steps import RunView
+    from triagebook.running.foreground import run_now
+
+    view = store.incident(name)
+    assert view is not None  # noqa: S101 - it was found or made just now
+    out.print(f"{name} · runbook {plain(view.runbook)}", style="dim")
+    try:
+        with RunView(out) as shown:
+            done = run_now(
+                place,
+                settings,
+                incident_id=name,
+                alert=view.alert,
+                incident_type=view.incident_type,
+                service=view.service,
+                runbook=view.runbook,
+                parameters=view.parameters,
+                bundle=bundle,
+                alerts=store.told(name),
+                number=view.attempt,
+                on_progress=shown.see,
             )
-        store.set_run_state(name, "published")
-        return done.folder
+    except BaseException as error:
+        # Ctrl-C too: an incident that says "running" would be taken up by the next service.
+        store.set_run_state(name, "failed", message=_why(error))
+        raise
+    diagnosis = read_diagnosis(done.folder)
+    if diagnosis is not None:
+        best = diagnosis.hypotheses[0].headline if diagnosis.hypotheses else ""
+        store.set_outcome(
+            name,
+            severity=diagnosis.severity.level,
+            verdict=diagnosis.verdict,
+            headline=best or diagnosis.summary or None,
+        )
+    store.set_run_state(name, "published")
+    return done.folder
 
 
 def _why(error: BaseException) -> str:

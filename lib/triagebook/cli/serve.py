@@ -25,6 +25,9 @@ def serve(
         int | None,
         typer.Option(min=0, max=65_535, help="By default server.port; 0 takes a free one."),
     ] = None,
+    lab: Annotated[
+        bool, typer.Option("--lab", help="With JupyterLab: the kernels of runs stay alive.")
+    ] = False,
     json: JsonOption = False,
     or_any_port: Annotated[
         bool, typer.Option("--or-any-port", hidden=True, help="A free one where it is taken.")
@@ -41,6 +44,8 @@ def serve(
 
     log_to_stderr()
     place, settings = open_home(home)
+    if lab:
+        settings.lab.enabled = True
 
     answered: list[str] = []
 

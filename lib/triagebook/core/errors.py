@@ -17,6 +17,7 @@ TriagebookError
 ├── RunError             a runbook that could not be executed or published
 │   ├── RunbookNotFoundError
 │   ├── BadParameterError
+│   ├── RunUnderWayError         409: it has to end first
 │   └── DeadlineError
 ├── NotFoundError        no such incident, file or service
 ├── ReportError
@@ -122,12 +123,20 @@ class BadParameterError(RunError):
     """A parameter that the runbook does not declare, or of a type that cannot be passed."""
 
 
+class RunUnderWayError(RunError):
+    """A run of that incident is queued or running."""
+
+
 class DeadlineError(RunError):
     """A run reached its deadline and was ended."""
 
 
 class NotFoundError(TriagebookError):
     """No such incident, file or service."""
+
+
+class ForbiddenError(TriagebookError):
+    """It is there, but not for whoever asks."""
 
 
 class ReportError(TriagebookError):

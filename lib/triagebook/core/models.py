@@ -247,12 +247,14 @@ class TableSpec(_Open):
 class BundleManifest(_Open):
     """bundle.json: what the evidence is about, and the ledger of every pull.
 
-    `incident_id` is an addition of ours, so that a replay names the incident it replays.
+    Additions of ours: `incident_id`, so that a replay names the incident it replays, and `alerts`,
+    all that belong to it, `alert` among them.
     """
 
     schema_: Literal["triagebook/bundle/1"] = Field(default=BUNDLE_SCHEMA, alias="schema")
     incident_id: str | None = None
     alert: Alert
+    alerts: list[Alert] = Field(default_factory=list)
     service: Service = Field(default_factory=Service)
     windows: Windows
     ledger: list[LedgerEntry] = Field(default_factory=list)
@@ -374,10 +376,16 @@ class RunRequest(_Strict):
     service: str | None
     runbook: str
     alert: Alert
+    alerts: list[Alert] = Field(
+        default_factory=list,
+        description="all that belong to the incident so far, oldest first, with their ends",
+    )
     home: str
     attempt: int = Field(ge=1)
     parameters: dict[str, Any] = Field(default_factory=dict)
     deadline_s: float = 300.0
+    memory_bytes: int | None = None
+    live: str | None = None  # the file that says where the Jupyter server is
 
 
 class Progress(_Strict):

@@ -34,6 +34,14 @@ class ServerSettings(_Part):
         default=None, gt=0, le=600, description="runs started a minute, evenly; critical ones too"
     )
     deadline: Seconds = Field(default=300.0, ge=5, description="a run is ended after this, seconds")
+    warm: int = Field(
+        default=2, ge=0, le=64, description="runs kept ready, their imports done (Linux); 0: none"
+    )
+    memory: int | None = Field(
+        default=None,
+        ge=256,
+        description="MiB a run's kernel may use; by default the machine's / (concurrency + 1)",
+    )
     notebooks: Path | None = Field(default=None, description="a team's own runbooks, tried first")
 
 
@@ -109,6 +117,51 @@ class ReconcileSettings(_Part):
     def is_watchdog(self, labels: dict[str, str]) -> bool:
         """Whether an alert is the one that always fires."""
         return self.watchdog is not None and labels.get("alertname") == self.watchdog
+
+
+class LabSettings(_Part):
+    """JupyterLab beside the service: the kernels of runs stay, to go on in."""
+
+    enabled: bool = Field(default=False, description="as `triagebook serve --lab`")
+    url: str | None = Field(default=None, description="a Jupyter server of your own, on this host")
+    token: SecretRef | None = Field(default=None, description="its token, with `url`")
+    connections: Path | None = Field(
+        default=None, description="its `jupyter --runtime-dir`, with `url`"
+    )
+    root: Path | None = Field(default=None, description="its root folder, with `url`")
+    kernels: int = Field(default=4, ge=1, description="at most so many live kernels")
+    memory: int = Field(default=4_096, ge=256, description="MiB all live kernels may use together")
+    idle: Seconds = Field(
+        default=14_400.0, ge=60, description="an unused kernel is ended after, seconds"
+    )
+
+
+class CorrelationSettings(_Part):
+    """Which alerts become one incident."""
+
+    window: Seconds = Field(
+        default=600.0,
+        ge=0,
+        description="an alert joins an incident whose last alert is no older, seconds; 0: never",
+    )
+    topology: bool = Field(
+        default=True, description="also where its service is one step away in the topology"
+    )
+
+
+class RefreshSettings(_Part):
+    """When an incident's notebook is executed again."""
+
+    after_join: Seconds = Field(
+        default=30.0, ge=0, description="seconds after the last alert that joined or ended"
+    )
+    on_resolve: bool = Field(default=True, description="once more when the incident is over")
+    every: Seconds = Field(
+        default=1_800.0, ge=0, description="seconds between runs while it goes on; 0: never"
+    )
+    at_most: int = Field(
+        default=24, ge=0, description="so many runs by `every` for one incident, no more"
+    )
 
 
 class SourceSettings(_Part):
@@ -223,6 +276,11 @@ class RouteSettings(_Part):
                 raise ValueError(message) from error
         return value
 
+    @property
+    def matches_all(self) -> bool:
+        """Whether it is for whatever no other route took, so that its service is a stopgap."""
+        return all(pattern in {".*", ".+"} for pattern in self.match.values())
+
     def matches(self, labels: dict[str, str]) -> bool:
         """Tell whether every named label is there and is the value, or matches it in full."""
         return all(
@@ -242,6 +300,9 @@ class Settings(BaseSettings):
     server: ServerSettings = Field(default_factory=ServerSettings)
     intake: dict[str, IntakeSettings] = Field(default_factory=dict)
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
+    lab: LabSettings = Field(default_factory=LabSettings)
+    correlation: CorrelationSettings = Field(default_factory=CorrelationSettings)
+    refresh: RefreshSettings = Field(default_factory=RefreshSettings)
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
     services: list[ServiceSettings] = Field(default_factory=list, alias="service")
     routes: list[RouteSettings] = Field(default_factory=list, alias="route")

@@ -12,9 +12,10 @@ from triagebook.display.elements import Html, chip, root, soft, table, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
-    from triagebook.core.models import Diagnosis, Finding, Impact, Windows
+    from triagebook.core.models import Alert, Diagnosis, Finding, Impact, Windows
 
 _LINE = "border-left:3px solid {colour};padding:1px 0 1px 12px;margin:7px 0"
 _SPLIT_SECOND = re.compile(r"\.\d+(?=Z$)")
@@ -98,6 +99,36 @@ def cited(ids: Sequence[str]) -> str:
         r[0] if len(r) == 1 else f"{r[0]} to {r[-1]}" if len(r) > 2 else ", ".join(r) for r in runs
     ]
     return ", ".join(said) or "no pull"
+
+
+MOST_ALERTS = 20
+"""More alerts than these are in bundle.json only."""
+
+
+def alerts(together: Sequence[Alert]) -> str:
+    """Return a table of an incident's alerts, oldest first: what, since, until, from whom."""
+    firing = sum(alert.status == "firing" for alert in together)
+    rows = [
+        (
+            alert.title or alert.labels.get("alertname") or "an alert without a name",
+            _second(alert.starts_at) or "not said",
+            (_second(alert.ends_at) or "over") if alert.status == "resolved" else "still firing",
+            alert.service or alert.labels.get("service") or "",
+            alert.sender,
+        )
+        for alert in together[:MOST_ALERTS]
+    ]
+    said = (
+        f"{count(len(together))} alerts belong to this incident, {count(firing)} of them still fire"
+    )
+    left = len(together) - len(rows)
+    more = soft(f"and {count(left)} more, in evidence/bundle.json") if left else ""
+    head = ("alert", "since", "until", "service", "from")
+    return root(soft(text(said)) + table(head, rows) + more)
+
+
+def _second(at: datetime | None) -> str:
+    return _SPLIT_SECOND.sub("", iso(at)) if at is not None else ""
 
 
 def impact(diagnosis: Diagnosis) -> str:

@@ -89,6 +89,11 @@ class Bundle:
         return self.manifest.alert
 
     @property
+    def alerts(self) -> list[Alert]:
+        """All alerts of the incident, oldest first; empty where the bundle names none."""
+        return self.manifest.alerts
+
+    @property
     def service(self) -> Service:
         """The service it is about."""
         return self.manifest.service
@@ -271,11 +276,25 @@ def _manifest(root: Path, problems: list[str]) -> BundleManifest:
             **extra,
             "incident_id": None if incident is None else str(incident),
             "alert": alert or Alert(),
+            "alerts": _alerts(data.get("alerts"), problems),
             "service": service or Service(),
             "windows": windows,
             "ledger": _ledger(data.get("ledger"), problems),
         }
     )
+
+
+def _alerts(data: object, problems: list[str]) -> list[Alert]:
+    if data is None:
+        return []
+    if not isinstance(data, list):
+        problems.append(f"bundle.json: alerts: expected an array, got {type(data).__name__}")
+        return []
+    read = [
+        model_from(Alert, raw, f"bundle.json: alert {number} of alerts", problems)
+        for number, raw in enumerate(data, 1)
+    ]
+    return [alert for alert in read if alert is not None]
 
 
 def _ledger(data: object, problems: list[str]) -> list[LedgerEntry]:

@@ -25,7 +25,7 @@ from triagebook.sources.base import Answer, Question, Stop
 from triagebook.sources.frames import as_logs, as_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -75,6 +75,7 @@ def collect(
     incident_id: str | None,
     into: Path,
     budget_s: float | None = None,
+    alerts: Sequence[Alert] = (),
 ) -> Bundle:
     """Ask all sources of a service at once, and keep what they gave as a bundle.
 
@@ -96,6 +97,8 @@ def collect(
         The bundle's folder; must not be there yet.
     budget_s : float or None
         Seconds for all pulls together; None takes that of the settings. Writing comes on top.
+    alerts : sequence of Alert
+        All that belong to the incident, as far as is known now.
 
     Returns
     -------
@@ -120,6 +123,7 @@ def collect(
     write_bundle(
         into,
         alert=on_replay_clock(alert, service),
+        alerts=[on_replay_clock(one, service) for one in alerts],
         service=service.as_evidence() if service else Service(name=alert.service or "unknown"),
         windows=windows,
         ledger=ledger.entries,

@@ -60,6 +60,7 @@ def write_bundle(
     windows: Windows,
     ledger: Sequence[LedgerEntry],
     incident_id: str | None = None,
+    alerts: Sequence[Alert] = (),
     metrics: pd.DataFrame | None = None,
     metrics_meta: Mapping[str, Any] | None = None,
     logs: pd.DataFrame | None = None,
@@ -76,6 +77,8 @@ def write_bundle(
         The bundle's folder; must not be there yet.
     alert, service, windows, incident_id
         What the evidence is about.
+    alerts : sequence of Alert
+        All that belong to the incident.
     ledger : sequence of LedgerEntry
         Every pull; the hash of what was stored is filled in here.
     metrics, logs : DataFrame or None
@@ -124,7 +127,12 @@ def write_bundle(
                 _write_models(part / FILES[kind], items)
         entries = [_hashed(entry, part, windows) for entry in ledger]
         manifest = BundleManifest(
-            incident_id=incident_id, alert=alert, service=service, windows=windows, ledger=entries
+            incident_id=incident_id,
+            alert=alert,
+            alerts=list(alerts),
+            service=service,
+            windows=windows,
+            ledger=entries,
         )
         (part / "bundle.json").write_text(to_json(manifest) + "\n", encoding="utf-8")
         os.replace(part, into)  # noqa: PTH105 - the one atomic step, named for what it is

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from triagebook.core.errors import StoreError
 from triagebook.core.times import iso
+from triagebook.incidents.correlation import Correlation, Place
 from triagebook.incidents.deliveries import settle
 from triagebook.incidents.fingerprints import of_alert
 from triagebook.incidents.ids import incident_id
 from triagebook.incidents.line import OVER, held_words, hurry
 from triagebook.incidents.maintenance import Hold, hold
 from triagebook.incidents.notes import note
+from triagebook.incidents.refresh import Refreshing, plan
 from triagebook.incidents.tables import alerts, episodes, incidents, runs
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
     from triagebook.core.models import Alert, IncidentType
+    from triagebook.core.settings import Settings
     from triagebook.incidents.routes import Route
     from triagebook.incidents.store import Store
     from triagebook.incidents.views import TimelineKind
@@ -43,23 +46,47 @@ _AT_ONCE = 500
 class Applied:
     """What a delivery did: the incidents it opened, and all that its alerts belong to.
 
+    `joined` are those of before that a new alert belongs to now, or one that fires again.
     `to_run` are those whose run is to be told to the queue: new, more urgent, or no longer held.
     It is not read back.
     """
 
     opened: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)
     to_run: list[str] = field(default_factory=list, compare=False)
 
 
+@dataclass(frozen=True)
+class Over:
+    """What holds over time: which incident an alert joins, and when that is looked at again."""
+
+    correlation: Correlation = field(default_factory=Correlation)
+    refreshing: Refreshing = field(default_factory=Refreshing.never)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Read the settings."""
+        return cls(Correlation.of(settings), Refreshing.of(settings.refresh))
+
+
+DELIVERY_ALONE = Over()
+"""Nothing is held together over time, and nothing is looked at again."""
+
+
 def apply_delivery(
-    store: Store, delivery: str, alerts_: Sequence[Alert], route: Callable[[Alert], Route]
+    store: Store,
+    delivery: str,
+    alerts_: Sequence[Alert],
+    route: Callable[[Alert], Route],
+    over: Over = DELIVERY_ALONE,
 ) -> Applied | None:
     """Apply the alerts of a stored delivery, all in one transaction, and mark it processed.
 
-    A firing alert whose episode is open changes nothing but that episode. A new one opens an
-    incident, or joins the incident that another firing alert of the same delivery belongs to, if
-    incident type and subject are the same. A resolved alert closes its episode, whatever its
+    A firing alert whose episode is open changes nothing but that episode. A new one goes back to
+    the incident it was part of a short while ago, or joins the incident that another firing alert
+    of the same delivery belongs to, if incident type and subject are the same, or the one that
+    `over.correlation` finds; or it opens one. A resolved alert closes its episode, whatever its
     start; the last one resolves the incident. One that nothing waited for is recorded only.
 
     Parameters
@@ -70,6 +97,8 @@ def apply_delivery(
         What the sender's parser made of the body.
     route : callable
         Says where an alert goes.
+    over : Over
+        What holds over time.
 
     Returns
     -------
@@ -85,7 +114,9 @@ def apply_delivery(
             with store.database.write() as connection:
                 if not settle(connection, delivery, "processed"):
                     return None
-                work = _Work(store, connection, found.sender, delivery, found.received_at)
+                over.correlation.lock(connection, (item.route for item in routed))
+                now = found.received_at
+                work = _Work(store, connection, found.sender, delivery, now, over)
                 return work.apply(routed)
         except IntegrityError:
             if not left:
@@ -103,10 +134,26 @@ def outcome_of(store: Store, delivery: str) -> Applied:
         .where(alerts.c.delivery_id == delivery, alerts.c.incident_id.is_not(None))
         .order_by(alerts.c.position)
     )
+    earlier = alerts.alias()
+    told_before = (
+        select(earlier.c.id)
+        .where(
+            earlier.c.incident_id == alerts.c.incident_id,
+            earlier.c.episode_id == alerts.c.episode_id,
+            earlier.c.id < alerts.c.id,
+        )
+        .exists()
+    )
+    joined = (
+        belongs.join(incidents, incidents.c.id == alerts.c.incident_id)
+        .where(alerts.c.episode_id.is_not(None), ~told_before)
+        .where(func.coalesce(incidents.c.delivery_id, "") != delivery)
+    )
     with store.database.read() as connection:
         return Applied(
             opened=list(connection.scalars(opened)),
             incidents=list(dict.fromkeys(connection.scalars(belongs))),
+            joined=list(dict.fromkeys(connection.scalars(joined))),
         )
 
 
@@ -147,6 +194,14 @@ class _Routed:
         """What correlates the alerts of one delivery."""
         return self.route.incident_type, self.route.subject
 
+    @property
+    def fires(self) -> bool:
+        return self.alert.status == "firing"
+
+
+def _in_order(found: dict[int, str]) -> list[str]:
+    return list(dict.fromkeys(name for _, name in sorted(found.items())))
+
 
 @dataclass
 class _Work:
@@ -157,8 +212,10 @@ class _Work:
     sender: str
     delivery: str | None
     now: datetime
+    over: Over = DELIVERY_ALONE
     opened: list[str] = field(default_factory=list)
-    touched: dict[str, None] = field(default_factory=dict)  # a set that keeps its order
+    touched: dict[int, str] = field(default_factory=dict)  # position to incident
+    joined: dict[int, str] = field(default_factory=dict)
     to_run: dict[str, None] = field(default_factory=dict)
     joinable: dict[tuple[IncidentType, str], str] = field(default_factory=dict)
     # A storm's groups are large: what is asked or written once for all of them is not done for each.
@@ -171,17 +228,34 @@ class _Work:
         # Incidents that this delivery's firing alerts already belong to, so that a replica that
         # falls over a minute later joins them.
         for item in routed:
-            episode = self._open_episode(item) if item.alert.status == "firing" else None
+            episode = self._open_episode(item) if item.fires else None
             if episode is not None and self._can_join(episode["incident_id"]):
                 self.joinable.setdefault(item.key, episode["incident_id"])
-        for position, item in enumerate(routed):
-            act = self._fire if item.alert.status == "firing" else self._resolve
-            episode_id, name = act(item)
+        for position in self._order(routed):
+            item = routed[position]
+            episode_id, name = self._fire(item, position) if item.fires else self._resolve(item)
             self.record(item.alert, position, episode_id, name)
             if name is not None:
-                self.touched.setdefault(name)
+                self.touched[position] = name
         self.keep_recorded()
-        return Applied(opened=self.opened, incidents=list(self.touched), to_run=list(self.to_run))
+        return Applied(
+            opened=self.opened,
+            incidents=_in_order(self.touched),
+            joined=[name for name in _in_order(self.joined) if name not in self.opened],
+            to_run=list(self.to_run),
+        )
+
+    def _order(self, routed: Sequence[_Routed]) -> list[int]:
+        """Put what fires before what is over: a group is a picture of one moment.
+
+        Else the last old alert would end the incident that the new one is part of. An alert that
+        is told both ways keeps its order.
+        """
+        if not self.over.correlation.on:
+            return list(range(len(routed)))
+        ended = {item.fingerprint for item in routed if not item.fires}
+        late = [not item.fires or item.fingerprint in ended for item in routed]
+        return sorted(range(len(routed)), key=late.__getitem__)
 
     def record(self, alert: Alert, position: int, episode_id: int | None, name: str | None) -> None:
         """Note an alert, as the routes made it, for `keep_recorded`."""
@@ -225,6 +299,12 @@ class _Work:
             "alert": item.alert.model_dump(mode="json"),
             "delivery_id": self.delivery,
         }
+        if self.delivery is not None:
+            # One opened by hand is somebody's own look: no alert joins it, no clock repeats it.
+            row |= {"alerted_at": self.now, "subject": item.route.subject}
+            row |= self.over.refreshing.scheduled("open", 0, self.now)
+        if item.route.alone:
+            row["subject"] = None
         self.connection.execute(insert(incidents), row)
         self.fresh.add(name)
         first = {"incident_id": name, "attempt": 1, "state": state, "queued_at": self.now}
@@ -246,10 +326,12 @@ class _Work:
             if not self.connection.scalar(taken):
                 return name
 
-    def _fire(self, item: _Routed) -> tuple[int, str]:
+    def _fire(self, item: _Routed, position: int) -> tuple[int, str]:
         episode = self._open_episode(item)
         if episode is None:
-            return self._new_episode(item)
+            episode_id, name = self._new_episode(item)
+            self.joined[position] = name
+            return episode_id, name
         told = {"seen_at": self.now, "alerts": episodes.c.alerts + 1}
         if item.alert.starts_at is not None:
             told["starts_at"] = item.alert.starts_at
@@ -259,14 +341,14 @@ class _Work:
         return episode["id"], episode["incident_id"]
 
     def _new_episode(self, item: _Routed) -> tuple[int, str]:
-        name = self.joinable.get(item.key)
-        if name is None:
-            held = hold(item.route.windows, self.now)
-            name = self.joinable[item.key] = self.new_incident(item, held)
+        place = self._place(item)
+        if place is None:
+            name = self.new_incident(item, hold(item.route.windows, self.now))
         else:
-            self._note(name, "joined", f"also: {item.title}", fingerprint=item.fingerprint)
-            self._touch(name)
+            name = place.incident
+            self._join(place, item)
             self._hurry(name, item)
+        self.joinable.setdefault(item.key, name)
         row = {
             "sender": self.sender,
             "fingerprint": item.fingerprint,
@@ -286,6 +368,38 @@ class _Work:
         free = hold(item.route.windows, self.now) is None
         if hurry(self.connection, name, item.route.priority, self.now, item.title, free=free):
             self.to_run.setdefault(name)
+
+    def _place(self, item: _Routed) -> Place | None:
+        correlation = self.over.correlation
+        own = correlation.own_place(self.connection, self.sender, item.fingerprint, self.now)
+        if own is not None:
+            return own
+        beside = self.joinable.get(item.key)
+        if beside is not None:
+            return Place(beside, "same delivery", over=False)
+        return correlation.place(self.connection, item.route, self.now)
+
+    def _join(self, place: Place, item: _Routed) -> None:
+        """Add an alert to an incident, which it opens again where that was over."""
+        name = place.incident
+        data = {"fingerprint": item.fingerprint, "sender": self.sender, "why": place.why}
+        kind: TimelineKind = "reopened" if place.over else "joined"
+        word = "fires" if place.over else "also"
+        self._note(name, kind, f"{word}: {item.title}; {place.why}", **data)
+        self._touch(name)
+        if place.over:
+            self.connection.execute(
+                update(incidents)
+                .where(incidents.c.id == name)
+                .values(state="open", resolved_at=None)
+            )
+        plan(
+            self.connection,
+            name,
+            "reopened" if place.over else "joined",
+            self.now,
+            self.over.refreshing,
+        )
 
     def _resolve(self, item: _Routed) -> tuple[int | None, str | None]:
         episode = self._open_episode(item)
@@ -312,11 +426,13 @@ class _Work:
 
     def _resolve_incident(self, name: str) -> None:
         self._touch(name)
-        self.connection.execute(
+        done = self.connection.execute(
             update(incidents)
             .where(incidents.c.id == name, incidents.c.state.not_in(OVER))
             .values(state="resolved", resolved_at=self.now)
         )
+        if done.rowcount:
+            plan(self.connection, name, "resolved", self.now, self.over.refreshing)
 
     def _open_episode(self, item: _Routed) -> RowMapping | None:
         if item.fingerprint not in self.open_now:
@@ -360,9 +476,8 @@ class _Work:
         if name in self.fresh:
             return
         self.fresh.add(name)
-        self.connection.execute(
-            update(incidents).where(incidents.c.id == name).values(updated_at=self.now)
-        )
+        told = {"updated_at": self.now, "alerted_at": self.now}
+        self.connection.execute(update(incidents).where(incidents.c.id == name).values(**told))
 
     def _note(self, name: str, kind: TimelineKind, text: str, **data: Any) -> None:
         note(self.connection, name, self.now, kind, text, **data)

@@ -25,7 +25,7 @@ OVER = ("resolved", "reviewed")
 """States of an incident in which nothing fires any more."""
 
 _ORDER = (incidents.c.priority, incidents.c.queued_at, incidents.c.seq)
-_VIEW = [column for column in incidents.c if column.name != "seq"]
+_VIEW = [column for column in incidents.c if column.name in IncidentView.model_fields]
 
 
 class Sizes(BaseModel):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from triagebook.core.models import IncidentType
 from triagebook.core.paths import runbook_path
+from triagebook.incidents.correlation import OWN_SENDER, SERVICE
 from triagebook.incidents.priority import USUAL, level, rank
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ FALLBACK_RUNBOOK = "generic"
 
 SERVICE_LABELS = ("service", "model", "job")
 """Labels that may name a service, the first that names a configured one wins."""
+
+LONGEST_SUBJECT = 200
+"""Characters of a subject; of a longer one a hash is put in."""
 
 TYPE_LABEL = "incident_type"
 """The label that names an incident type, or one of `ALIASES`; `-` and spaces read as `_`."""
@@ -51,6 +56,9 @@ ALIASES: dict[str, IncidentType] = {
 """Other names in use for the six incident types."""
 
 
+_NAMELESS = "alert:"
+
+
 @dataclass(frozen=True)
 class Route:
     """Where an alert goes.
@@ -62,6 +70,11 @@ class Route:
     runbook : str
         Name of a runbook that exists, or `generic`.
     subject : str
+        What alerts are correlated by: the service, or what the labels call it, or else the
+        alert's own name. A service that only a route for everything named is not one: what such
+        alerts have in common is that nobody knows whose they are.
+    alone : bool
+        Nothing of another delivery belongs to it: it has no name at all, or is about the alerting.
         What alerts of one delivery are correlated by, with the incident type: the service, or
         what the labels call it, or else the alert's own name.
     priority : int
@@ -77,6 +90,7 @@ class Route:
     parameters: dict[str, Any] = field(default_factory=dict)
     priority: int = USUAL
     windows: tuple[MaintenanceSettings, ...] = ()
+    alone: bool = False
 
 
 def route(alert: Alert, settings: Settings, root: Path) -> Route:
@@ -93,22 +107,27 @@ def route(alert: Alert, settings: Settings, root: Path) -> Route:
     rule = next((rule for rule in settings.routes if rule.matches(alert.labels)), None)
     kind = _incident_type(alert, rule)
     named = _named(alert, rule)
-    service = next((name for name in named if _configured(name, settings)), None)
-    known = _configured(service, settings) if service else None
-    urgency = rank(alert, settings.service(known).criticality) if known else rank(alert)
+    service = next((found for name in named if (found := _configured(name, settings))), None)
+    subject = _subject(alert, service, named)
+    if rule is not None and rule.service is not None and rule.matches_all:
+        own = _labelled(alert)
+        told = next((found for name in own if (found := _configured(name, settings))), None)
+        subject = _subject(alert, told, own)
+    urgency = rank(alert, settings.service(service).criticality) if service else rank(alert)
     return Route(
         incident_type=kind,
-        service=known,
+        service=service,
         runbook=_runbook(kind, settings, root),
-        subject=_subject(alert, service, named),
+        subject=subject,
         parameters=dict(rule.parameters) if rule else {},
         priority=urgency,
         windows=tuple(
             window
             for window in settings.maintenance
-            if window.concerns([*named, *([known] if known else [])], alert.labels)
+            if window.concerns([*named, *([service] if service else [])], alert.labels)
             and not (window.except_critical and level(urgency) == "critical")
         ),
+        alone=subject == _NAMELESS or alert.sender == OWN_SENDER,
     )
 
 
@@ -130,6 +149,10 @@ def _named(alert: Alert, rule: RouteSettings | None) -> list[str]:
     """List what may be the service's name, the most telling first."""
     if rule is not None and rule.service is not None:
         return [rule.service]
+    return _labelled(alert)
+
+
+def _labelled(alert: Alert) -> list[str]:
     labels = [alert.labels[name] for name in SERVICE_LABELS if alert.labels.get(name)]
     return [alert.service, *labels] if alert.service else labels
 
@@ -147,10 +170,16 @@ def _configured(name: str, settings: Settings) -> str | None:
 
 def _subject(alert: Alert, service: str | None, named: list[str]) -> str:
     if service is not None:
-        return f"service:{service}"
-    if named:
-        return f"named:{named[0]}"
-    return f"alert:{alert.labels.get('alertname') or alert.title or ''}"
+        return f"{SERVICE}{service}"
+    subject = f"named:{named[0]}" if named else _alert_subject(alert)
+    if len(subject) <= LONGEST_SUBJECT:
+        return subject
+    whole = hashlib.sha256(subject.encode("utf-8", "backslashreplace")).hexdigest()
+    return subject[: LONGEST_SUBJECT - len(whole)] + whole
+
+
+def _alert_subject(alert: Alert) -> str:
+    return f"{_NAMELESS}{alert.labels.get('alertname') or alert.title or ''}"
 
 
 def _runbook(kind: IncidentType, settings: Settings, root: Path) -> str:

@@ -14,6 +14,7 @@ from triagebook.incidents.ids import random_tail
 from triagebook.incidents.line import Line
 from triagebook.incidents.notes import note
 from triagebook.incidents.priority import not_asked
+from triagebook.incidents.refresh import Refreshes
 from triagebook.incidents.tables import alerts, deliveries, episodes, incidents, runs, timeline
 from triagebook.incidents.views import (
     AlertView,
@@ -38,19 +39,9 @@ if TYPE_CHECKING:
 
 DATABASE_NAME = "triagebook.db"
 
-_INCIDENT = [column for column in incidents.c if column.name != "seq"]
+_INCIDENT = [column for column in incidents.c if column.name in IncidentView.model_fields]
 _ALERT = [alerts.c[name] for name in ("id", "delivery_id", "incident_id", "received_at", "alert")]
-_EPISODE = (
-    "sender",
-    "fingerprint",
-    "incident_id",
-    "title",
-    "starts_at",
-    "opened_at",
-    "seen_at",
-    "closed_at",
-    "silenced_by",
-)
+_EPISODE = [episodes.c[name] for name in EpisodeView.model_fields if name != "alert"]
 _KIND: dict[RunState, TimelineKind] = {
     "held": "held",
     "queued": "queued",
@@ -79,6 +70,8 @@ class Store:
         Bodies as they were posted.
     line : Line
         Runs that wait or are held back.
+    refreshes : Refreshes
+        When notebooks are executed again.
 
     Raises
     ------
@@ -99,6 +92,7 @@ class Store:
         self.tail = tail
         self.deliveries = Deliveries(self.database, clock, tail)
         self.line = Line(self.database, clock)
+        self.refreshes = Refreshes(self.database, clock)
 
     @classmethod
     def open(cls, home: Home) -> Self:
@@ -160,6 +154,14 @@ class Store:
             query = query.where(alerts.c.incident_id == incident_id)
         return [AlertView(**row) for row in self._rows(query)]
 
+    def episodes(self, incident_id: str) -> list[EpisodeView]:
+        """Return an incident's alerts, each from its firing to its end, oldest first."""
+        return self._episodes(episodes.c.incident_id == incident_id)
+
+    def told(self, incident_id: str) -> list[Alert]:
+        """Return an incident's alerts as wholes, oldest first; empty for one opened by hand."""
+        return [episode.as_alert() for episode in self.episodes(incident_id)]
+
     def open_episodes(self, sender: str) -> list[EpisodeView]:
         """Return a sender's alerts that are not told to be over, oldest first."""
         return self._episodes(episodes.c.sender == sender, episodes.c.closed_at.is_(None))
@@ -216,13 +218,16 @@ class Store:
     def _episodes(self, *conditions: ColumnElement[bool]) -> list[EpisodeView]:
         last = (
             select(func.max(alerts.c.id))
-            .where(alerts.c.episode_id == episodes.c.id)
+            .where(
+                # The incident's own alerts: for these there is an index.
+                alerts.c.incident_id == episodes.c.incident_id,
+                alerts.c.episode_id == episodes.c.id,
+            )
             .correlate(episodes)
             .scalar_subquery()
         )
-        kept = [episodes.c[name] for name in _EPISODE]
         query = (
-            select(*kept, alerts.c.alert)
+            select(*_EPISODE, alerts.c.alert)
             .outerjoin(alerts, alerts.c.id == last)
             .where(*conditions)
             .order_by(episodes.c.id)

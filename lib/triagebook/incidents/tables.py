@@ -99,7 +99,15 @@ incidents = Table(
     Column("held_until", UtcTime),  # in a maintenance window
     Column("held_because", Text),
     Index("incidents_in_line", "run_state", "priority", "queued_at", "seq"),
+    Column("subject", String(200)),  # what further alerts are correlated by; null for none
+    Column("alerted_at", UtcTime),  # when its last alert came
+    Column("refresh_at", UtcTime),  # when its notebook is executed again
+    Column("refresh_why", String(16)),
+    Column("refresh_by", UtcTime),  # however many alerts join, no later
+    Column("refreshes", Integer),  # how often that was by the clock alone
     Index("incidents_by_state", "state", "seq"),
+    Index("incidents_by_subject", "subject", "alerted_at"),
+    Index("incidents_by_refresh", "refresh_at"),
     Index("incidents_by_service", "service", "seq"),
     Index("incidents_by_run_state", "run_state", "seq"),
     Index("incidents_by_delivery", "delivery_id"),
@@ -121,6 +129,7 @@ episodes = Table(
     Column("alerts", Integer, nullable=False),  # how often it was told
     Column("silenced_by", Text),  # ids of silences, or that a rule inhibits it
     Index("episodes_by_incident", "incident_id"),
+    Index("episodes_by_alert", "sender", "fingerprint", "closed_at"),
 )
 
 # The rule itself, kept by the database: at most one open episode per sender and fingerprint.

@@ -18,9 +18,12 @@ IncidentState = Literal["open", "acknowledged", "mitigated", "resolved", "review
 RunState = Literal["held", "queued", "running", "published", "failed"]
 """`held`: not queued before a maintenance window ends, and never if the alerts are over before."""
 
+RefreshWhy = Literal["joined", "reopened", "resolved", "scheduled", "asked"]
+"""Why a notebook is executed again."""
+
 TimelineKind = Literal[
     "received",  # the alert that opened the incident
-    "joined",  # a further alert of the same delivery or group
+    "joined",  # a further alert: of the same delivery, service or topology
     "cleared",  # one of several alerts is over
     "silenced",  # by people or rules of Alertmanager, while it fires
     "unsilenced",
@@ -28,6 +31,7 @@ TimelineKind = Literal[
     "raised",  # its run became more urgent
     "doubted",  # told to be over by somebody who cannot know
     "resolved",  # the last one is over
+    "reopened",  # one fires again soon after
     "queued",
     "started",
     "diagnosed",
@@ -52,6 +56,7 @@ class IncidentView(_View):
     runs from 1 and names the folder of the latest. `delivery_id` is null for one opened by hand.
     Runs start by `priority`, the smallest first, then by `queued_at`; `level` is what the priority
     means in a word. `held_until` and `held_because` stay after a maintenance window.
+    `refresh_at` is when its notebook is executed again; that waits for a run that is under way.
     """
 
     id: str
@@ -75,6 +80,9 @@ class IncidentView(_View):
     queued_at: Utc | None = None
     held_until: Utc | None = None
     held_because: str | None = None
+    alerted_at: Utc | None = None
+    refresh_at: Utc | None = None
+    refresh_why: RefreshWhy | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -104,18 +112,35 @@ class AlertView(_View):
 
 
 class EpisodeView(_View):
-    """An alert from its firing to its end. `alert` is how it was told last."""
+    """An alert from its firing to its end. `alert` is how it was told last, `alerts` how often."""
 
     sender: str
     fingerprint: str
     incident_id: str
     title: str
     starts_at: Utc | None = None
+    ends_at: Utc | None = None
     opened_at: Utc
     seen_at: Utc
     closed_at: Utc | None = None
     silenced_by: str | None = None
+    alerts: int
     alert: Alert | None = None
+
+    def as_alert(self) -> Alert:
+        """Return the alert as a whole: since when, and until when where it is over.
+
+        Times are the episode's: an end that was told may name another start than its firing did.
+        """
+        told = self.alert or Alert(sender=self.sender, fingerprint=self.fingerprint)
+        over = self.closed_at is not None
+        known = {
+            "title": told.title or self.title,
+            "status": "resolved" if over else "firing",
+            "starts_at": self.starts_at or self.opened_at,
+            "ends_at": (self.ends_at or self.closed_at) if over else None,
+        }
+        return told.model_copy(update=known)
 
 
 class RunView(_View):

@@ -21,7 +21,7 @@ from triagebook.core.errors import (
     UnknownSenderError,
 )
 from triagebook.core.settings import IntakeSettings
-from triagebook.incidents.lifecycle import Applied, apply_delivery, outcome_of
+from triagebook.incidents.lifecycle import Applied, Over, apply_delivery, outcome_of
 from triagebook.incidents.routes import route
 from triagebook.incidents.views import DeliveryStatus
 from triagebook.intake.sender import SENDERS, Confirming, Delivery, Sender
@@ -46,7 +46,8 @@ class Receipt(BaseModel):
 
     `status` says how far it got: `processed`, `quarantined` with `why`, or `stored` where the
     database failed after keeping it (it is processed with the next delivery, or at the next
-    start). `opened` are the incidents it opened; `incidents` are all that its alerts belong to.
+    start). `opened` are the incidents it opened, `joined` those of before that a new alert of it
+    is part of; `incidents` are all that its alerts belong to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +56,7 @@ class Receipt(BaseModel):
     status: DeliveryStatus
     why: str | None = None
     opened: list[str] = []
+    joined: list[str] = []
     incidents: list[str] = []
 
     def as_json(self) -> dict[str, Any]:
@@ -89,6 +91,7 @@ class Intake:
         self._settings = settings
         self._root = root
         self._on_incident = on_incident
+        self._over = Over.of(settings)
         self.heard: datetime | None = None
         """When the watchdog's alert came last since this service started; None for never."""
         SENDERS.names()  # a broken plug-in stops the service here, not its first delivery
@@ -201,6 +204,7 @@ class Intake:
             status=view.status,
             why=view.why,
             opened=applied.opened,
+            joined=applied.joined,
             incidents=applied.incidents,
         )
 
@@ -218,7 +222,7 @@ class Intake:
         try:
             body = self._store.deliveries.body(delivery)
             alerts = self._without_watchdog(_sender(view.sender).parse(body, self._of(view.sender)))
-            applied = apply_delivery(self._store, delivery, alerts, self._route)
+            applied = apply_delivery(self._store, delivery, alerts, self._route, self._over)
         except StoreError:
             raise
         except (NotUnderstoodError, UnknownSenderError) as error:

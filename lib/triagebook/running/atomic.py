@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> None:
+def write_whole(
+    path: Path, content: str | bytes, *, durable: bool = False, mode: int | None = None
+) -> None:
     """Write `content` to a hidden file beside `path`, then rename it to `path`.
 
     Parameters
@@ -21,10 +23,14 @@ def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> N
         escape, which is the right one in JSON.
     durable : bool
         Wait until the disk has it. Only a power cut needs that; a killed process does not.
+    mode : int or None
+        Permissions, set before anything is written.
     """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), mode)
         file.write(data)
         if durable:
             file.flush()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 RunStatus = Literal["executed", "failed", "stopped"]
 
+LIVE_FILE = ".live.json"
+"""In a run's folder: the process of the kernel that stayed."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -153,6 +156,22 @@ class Attempt:
         """Note a process, so that a service started later can find and end it."""
         content = {"pid": who.pid, "started": who.started, "sockets": str(sockets or "")}
         write_whole(self.folder / f".{role}.json", json.dumps(content))
+
+    def keep_kernel(self) -> None:
+        """Let the kernel outlive the run: it is noted in the run's folder, and no longer ours to end."""
+        note = self.folder / ".kernel.json"
+        content = json.loads(note.read_bytes()) | {"attempt": int(self.folder.name)}
+        write_whole(self._live_file, json.dumps(content))
+        note.unlink()
+
+    def keeps_kernel(self) -> bool:
+        """Tell whether this attempt's kernel outlives it."""
+        noted = read_json(self._live_file)
+        return noted is not None and noted.get("attempt") == int(self.folder.name)
+
+    @property
+    def _live_file(self) -> Path:
+        return self.folder.parents[1] / LIVE_FILE
 
     def processes(self) -> Iterator[tuple[Identity, Path | None]]:
         """List the processes noted, with their sockets' folders."""

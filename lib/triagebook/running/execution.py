@@ -14,8 +14,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.log import logger
 
 from triagebook.core.errors import RunError
-from triagebook.running.kernels import Kernel, start_options
-from triagebook.running.processes import die_with_parent
+from triagebook.running.kernels import Kernel, LiveKernel, start_options
 from triagebook.running.recorder import Recorder
 from triagebook.running.statuses import is_runnable, mark_cell
 
@@ -45,6 +44,7 @@ def execute(
     grace_s: float = GRACE_S,
     on_kernel: Callable[[int, Path], None] | None = None,
     kernel_log: Path | None = None,
+    live: LiveKernel | None = None,
     labels: dict[str, Any] | None = None,
     start_timeout: int = START_LIMIT_S,
     execution_timeout: float | None = None,
@@ -73,6 +73,9 @@ def execute(
         Called with the kernel's pid and its sockets' folder as soon as it runs.
     kernel_log : Path or None
         Gets what the kernel process itself writes, such as the trace of a crash.
+    live : LiveKernel or None
+        Take the kernel of a Jupyter server, and leave it there when the run is over, unless it
+        died. Where there is none to be had, a kernel of the run's own is taken, and said so.
     labels : dict or None
         Added to the notebook's `metadata.triagebook`.
     start_timeout : int
@@ -91,7 +94,7 @@ def execute(
     target = save_to or (Path(output_path) if output_path else None)
     recorder = Recorder(nb, target, progress, labels or {})
     recorder.notebook_start()
-    kernel = Kernel(kernel_name)
+    kernel = Kernel(kernel_name, kernel_log, live)
     log = kernel_log.open("ab") if kernel_log else None
     try:
         client = CellClient(
@@ -101,10 +104,9 @@ def execute(
             deadline=deadline,
             grace_s=grace_s,
             on_kernel=on_kernel,
-            kernel_log=kernel_log,
             startup_timeout=start_timeout,
         )
-        client.execute(**start_options(log, before_exec=die_with_parent))
+        client.execute(**start_options(log))
     finally:
         if log is not None:
             log.close()
@@ -125,7 +127,6 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         deadline: float | None,
         grace_s: float,
         on_kernel: Callable[[int, Path], None] | None,
-        kernel_log: Path | None,
         startup_timeout: int,
     ) -> None:
         super().__init__(
@@ -143,7 +144,6 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         self.deadline = deadline
         self.grace_s = grace_s
         self.on_kernel = on_kernel
-        self.kernel_log = kernel_log
         self.timeout_func = self._limit_s
         self._overran: list[str] = []
         self._killer: asyncio.Future[None] | None = None
@@ -159,7 +159,17 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         self.reset_execution_trackers()
         manager = self.create_kernel_manager()
         try:
-            self.start_new_kernel(**kwargs)
+            try:
+                self.start_new_kernel(**kwargs)
+            except RunError as error:
+                if self.kernel.live is None:
+                    raise
+                # The investigation is worth more than that one can go on in its kernel.
+                self.nb.metadata["triagebook"]["not_live"] = str(error)
+                self.kernel.live = None
+                manager = self.create_kernel_manager()
+                self.start_new_kernel(**kwargs)
+            self.nb.metadata["triagebook"]["kernel"] = self.kernel.kind
             if self.on_kernel is not None:
                 self.on_kernel(_pid(manager), self.kernel.sockets)
             self.start_new_kernel_client()
@@ -174,7 +184,13 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         try:
             self._execute_cells()
         finally:
-            self._cleanup_kernel()
+            self.kernel.keep_log()
+            self.kernel.stays = self.kernel.live is not None and self.recorder.why is None
+            if self.kernel.stays:
+                self.nb.metadata["triagebook"]["kernel_stays"] = True
+                self.kc.stop_channels()
+            else:
+                self._cleanup_kernel()
         nb: NotebookNode = self.nb
         return nb
 
@@ -242,10 +258,8 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
                 words += " (often: the machine had no memory left)"
         else:
             words = f"it exited with status {code}"
-        if self.kernel_log is not None and self.kernel_log.stat().st_size:
-            tail = self.kernel_log.read_bytes()[-1_500:].decode("utf-8", "replace").strip()
-            words += f"\n{tail}"
-        return words
+        tail = self.kernel.raw_output()[-1_500:].decode("utf-8", "replace").strip()
+        return f"{words}\n{tail}" if tail else words
 
     def _left_s(self) -> float:
         return float("inf") if self.deadline is None else self.deadline - time.monotonic()

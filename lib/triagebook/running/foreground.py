@@ -9,14 +9,15 @@ from triagebook.core.errors import RunError
 from triagebook.core.models import Alert, IncidentType, RunRequest
 from triagebook.core.paths import Home, runbook_path
 from triagebook.running.attempt import Attempt, RunResult, attempts
-from triagebook.running.parameters import check_parameters, declared_names
+from triagebook.running.limits import memory_bytes
+from triagebook.running.parameters import check_declared
 from triagebook.running.progress import ProgressLog
 from triagebook.running.publish import publish
-from triagebook.running.runbook import load_runbook, own_runbooks
+from triagebook.running.runbook import own_runbooks
 from triagebook.running.supervise import execute_attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from triagebook.core.models import Progress
@@ -43,6 +44,8 @@ def run_now(
     runbook: str | None = None,
     parameters: dict[str, Any] | None = None,
     bundle: Path | None = None,
+    alerts: Sequence[Alert] = (),
+    number: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> ForegroundRun:
     """Execute a runbook and publish it in `runs/<incident_id>/`.
@@ -65,6 +68,10 @@ def run_now(
         Only what the runbook declares.
     bundle : Path, optional
         An evidence folder, copied into the run before it starts.
+    alerts : sequence of Alert
+        All that belong to the incident, where it has more than one.
+    number : int, optional
+        The attempt's; by default the next after those whose folders are there.
     on_progress : callable, optional
         Gets each line of progress while the notebook runs.
 
@@ -81,7 +88,7 @@ def run_now(
     notebooks = own_runbooks(home, settings)
     name = runbook or (kind.value if runbook_path(kind.value, notebooks) else "generic")
     run_dir = home.run_dir(incident_id)
-    number = max(attempts(run_dir), default=0) + 1
+    number = number or next_number(home, incident_id)
     attempt = Attempt(home.attempt_dir(incident_id, number))
     request = RunRequest(
         incident_id=incident_id,
@@ -89,12 +96,14 @@ def run_now(
         service=service or alert.service,
         runbook=name,
         alert=alert,
+        alerts=list(alerts),
         home=str(home.root.resolve()),
         attempt=number,
         parameters=parameters or {},
         deadline_s=settings.server.deadline,
+        memory_bytes=memory_bytes(settings.server),
     )
-    _check(request, notebooks)
+    check_declared(request.runbook, request.parameters, notebooks)
     attempt.prepare(request, notebooks=notebooks, bundle=bundle)
     result = execute_attempt(attempt, on_progress=on_progress)
     if result.status != "executed":
@@ -110,7 +119,6 @@ def run_now(
     return ForegroundRun(run_dir, number, result)
 
 
-def _check(request: RunRequest, notebooks: Path | None) -> None:
-    source = runbook_path(request.runbook, notebooks)
-    if source is not None and request.parameters:
-        check_parameters(request.parameters, declared_names(load_runbook(source)), request.runbook)
+def next_number(home: Home, incident_id: str) -> int:
+    """Return the number of an incident's next attempt, by the folders that are there."""
+    return max(attempts(home.run_dir(incident_id)), default=0) + 1

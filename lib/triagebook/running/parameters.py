@@ -9,8 +9,12 @@ import keyword
 from typing import TYPE_CHECKING, Any
 
 from triagebook.core.errors import BadParameterError
+from triagebook.core.paths import runbook_path
+from triagebook.running.runbook import load_runbook
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nbformat import NotebookNode
 
 MAX_DEPTH = 10
@@ -70,6 +74,28 @@ def check_parameters(given: dict[str, Any], declared: list[str], runbook: str) -
             parameter=name,
             runbook=runbook,
         )
+
+
+def check_declared(runbook: str, parameters: dict[str, Any], notebooks: Path | None) -> None:
+    """Refuse parameters that a runbook of that name does not take, for a person who typed them.
+
+    A runbook that is not there is not looked into: preparing the run will say so.
+
+    Parameters
+    ----------
+    notebooks : Path or None
+        A team's own runbooks, looked in first.
+
+    Raises
+    ------
+    BadParameterError
+        As `check_parameters`.
+    RunError
+        The runbook is no notebook.
+    """
+    source = runbook_path(runbook, notebooks)
+    if source is not None and parameters:
+        check_parameters(parameters, declared_names(load_runbook(source)), runbook)
 
 
 def _problem(value: Any) -> str | None:

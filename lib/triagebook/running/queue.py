@@ -16,7 +16,9 @@ from dbos import (
 
 from triagebook.core.errors import NotFoundError
 from triagebook.running.line import in_line, put_in_line
+from triagebook.running.live.server import LabServer
 from triagebook.running.lock import HomeLock
+from triagebook.running.warm.pool import WarmPool
 from triagebook.running.workflow import Surroundings, check_idle, run_incident, work_in
 
 if TYPE_CHECKING:
@@ -58,6 +60,12 @@ class RunQueue:
         self.home = home
         self.settings = settings
         self.store = store
+        self.pool = WarmPool(
+            settings.server.warm,
+            [home.root / "triagebook.toml"],
+            home.state / "template.log",
+        )
+        self.lab = LabServer(home, settings.lab) if settings.lab.enabled else None
         self._lock = HomeLock(home)
         self._surroundings: Surroundings | None = None
 
@@ -71,7 +79,12 @@ class RunQueue:
         """
         self._lock.take()
         try:
-            surroundings = Surroundings(self.home, self.settings, self.store)
+            self.pool.open()
+            if self.lab is not None:
+                self.lab.open(self.pool.address)
+            surroundings = Surroundings(
+                self.home, self.settings, self.store, self.pool.start, self._live_file
+            )
             work_in(surroundings)
             self._surroundings = surroundings
             self._start()
@@ -170,6 +183,12 @@ class RunQueue:
             self.store.set_run_state(incident_id, "queued", attempt=incident.attempt + 1)
         return self.enqueue(incident_id)
 
+    def _live_file(self) -> str | None:
+        """Make room for one more live kernel, and say where the Jupyter server is."""
+        if self.lab is None or not self.lab.make_room():
+            return None
+        return str(self.lab.file.resolve())
+
     def close(self, within_s: float = 10.0) -> None:
         """Stop working. Runs under way are ended; the next launch takes them up from the start.
 
@@ -187,6 +206,9 @@ class RunQueue:
             if surroundings is not None:
                 DBOS.destroy()
                 work_in(None)
+            if self.lab is not None:
+                self.lab.close()
+            self.pool.close()
             self._lock.release()
 
     def __enter__(self) -> Self:

@@ -40,11 +40,10 @@ def load_runbook(path: Path) -> NotebookNode:
         raise RunError(
             f"{path.name} is no notebook: {error}", "open it in JupyterLab and save it again"
         ) from error
-    kernel = notebook.metadata.setdefault(
-        "kernelspec", {"name": "python3", "display_name": "Python 3", "language": "python"}
-    )
+    kernel = notebook.metadata.setdefault("kernelspec", {"name": "python3"})
     if kernel.get("name") == "python3":
-        kernel.setdefault("language", "python")
+        # As ipykernel's own spec says it: JupyterLab would write that in, and ask to save it.
+        kernel.update(display_name="Python 3 (ipykernel)", language="python")
     return notebook
 
 

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from triagebook.core.errors import RunError, TriagebookError
 from triagebook.core.times import iso
 from triagebook.running.attempt import Attempt, RunResult, read_json
+from triagebook.running.limits import NICE
+from triagebook.running.limits import VARIABLE as MEMORY_VARIABLE
 from triagebook.running.parameters import declared_names, split_parameters
 from triagebook.running.processes import (
     Identity,
@@ -35,9 +37,8 @@ from triagebook.running.sockets import remove_sockets
 
 if TYPE_CHECKING:
     from triagebook.core.models import RunRequest
+    from triagebook.running.kernels import LiveKernel
 
-NICE = 5
-"""How much a runner and its kernel stand back: alerts and people are answered first."""
 CELL_SHARE = 0.6
 """One cell may take this share of the run's time, so that the sections after it still have some."""
 RESERVE_SHARE, RESERVE_S = 0.15, 10.0
@@ -145,6 +146,7 @@ def _execute(
             grace_s=min(2.0, reserve_s / 2),
             on_kernel=note_kernel,
             kernel_log=attempt.kernel_log,
+            live=_live(attempt, request),
             labels={
                 "incident_id": request.incident_id,
                 "attempt": request.attempt,
@@ -156,12 +158,35 @@ def _execute(
         # A cell failed. The engine went on and saved everything; the statuses tell.
         pass
     finally:
+        executed = read_json(attempt.notebook)
+        own = {} if executed is None else executed["metadata"].get("triagebook", {})
+        if own.get("kernel_stays"):
+            attempt.keep_kernel()
+            lifeline.kernel = None
         # What a cell started in the background must not outlive the run.
         end(lifeline.roots())
-    executed = read_json(attempt.notebook)
+    if own.get("not_live"):
+        progress.add("executed", message=f"its kernel does not stay: {own['not_live']}")
     if executed is None:
         raise RunError(f"{attempt.notebook} was not written", "see runner.log beside it")
     return dict(executed["metadata"]["triagebook"])
+
+
+def _live(attempt: Attempt, request: RunRequest) -> LiveKernel | None:
+    """Say by which session of the Jupyter server the notebook gets a kernel, if by any."""
+    if request.live is None:
+        return None
+    from triagebook.running.kernels import LiveKernel  # noqa: PLC0415 - papermill is loaded by now
+    from triagebook.running.live.jupyter import Jupyter  # noqa: PLC0415
+
+    # The path under which people will open it, where the notebook is not yet.
+    notebook = attempt.folder.parents[1] / attempt.notebook.name
+    file = Path(request.live)
+    try:
+        return LiveKernel(file, Jupyter.read(file).path_of(notebook))
+    except RunError as error:
+        ProgressLog(attempt.folder).add("started", message=f"its kernel will not stay: {error}")
+        return None
 
 
 def _report(attempt: Attempt) -> str | None:
@@ -194,6 +219,8 @@ def _environment(request: RunRequest) -> None:
     }.items():
         os.environ.setdefault(name, value)
     os.environ["TRIAGEBOOK_HOME"] = request.home
+    if request.memory_bytes:
+        os.environ[MEMORY_VARIABLE] = str(request.memory_bytes)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,8 +1,9 @@
-"""The private folder of a kernel's Unix sockets."""
+"""Where kernels and servers of ours are reached: private folders of Unix sockets, free ports."""
 
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
@@ -22,3 +23,10 @@ def remove_sockets(folder: Path) -> None:
     """Remove a folder that `make_sockets_folder` made; anything else is left alone."""
     if folder.name.startswith(_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
 
 from triagebook.core.errors import RunError
 from triagebook.running.atomic import write_whole
 from triagebook.running.attempt import Attempt, RunResult, read_json
+from triagebook.running.live.jupyter import release
 from triagebook.running.processes import end, identify
 from triagebook.running.progress import ProgressLog, ProgressTail, read_progress
 from triagebook.running.sockets import remove_sockets
@@ -26,11 +28,32 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.05
 
 
+class RunnerProcess(Protocol):
+    """What is needed of a runner's process: a `subprocess.Popen`, or one from a template."""
+
+    pid: int
+    returncode: int | None
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """The pipe that tells the runner that we are gone, where this process holds it."""
+
+    def poll(self) -> int | None:
+        """Return how it ended; None while it runs."""
+
+    def kill(self) -> None:
+        """Kill it."""
+
+    def wait(self) -> int:
+        """Wait for its end; return how it ended."""
+
+
 def execute_attempt(
     attempt: Attempt,
     *,
     stop: threading.Event | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    start: Callable[[Attempt], RunnerProcess] | None = None,
 ) -> RunResult:
     """Execute a prepared attempt in a process of its own.
 
@@ -45,6 +68,8 @@ def execute_attempt(
         Set from another thread: ends the run at once, with status "stopped".
     on_progress : callable or None
         Gets each line of progress, in this thread.
+    start : callable or None
+        Starts the runner's process; `start_runner` by default.
 
     Returns
     -------
@@ -61,7 +86,10 @@ def execute_attempt(
     began = time.monotonic()
     ended: tuple[CellStatus, str] | None = None
     tail = ProgressTail(attempt.folder)
-    process = _start(attempt)
+    process = (start or start_runner)(attempt)
+    who = identify(process.pid)
+    if who is not None:
+        attempt.note_process("runner", who)
     try:
         stop = stop or threading.Event()
         while process.poll() is None:
@@ -74,6 +102,8 @@ def execute_attempt(
             stop.wait(LOOK_EVERY_S)
     finally:
         _end(attempt, process)
+        if request.live is not None and not attempt.keeps_kernel():
+            release(Path(request.live), attempt.folder.parents[1] / attempt.notebook.name)
     result = attempt.result()
     if result is None:
         status, why = ended or ("failed", _last_words(attempt, process.returncode))
@@ -107,9 +137,10 @@ def end_leftovers(attempt: Attempt) -> None:
             remove_sockets(sockets)
 
 
-def _start(attempt: Attempt) -> subprocess.Popen[bytes]:
+def start_runner(attempt: Attempt) -> subprocess.Popen[bytes]:
+    """Start a plain runner process."""
     with attempt.runner_log.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "triagebook.running.runner", str(attempt.folder)],
             stdin=subprocess.PIPE,  # never written to: its end tells the runner that we are gone
             stdout=log,
@@ -117,13 +148,9 @@ def _start(attempt: Attempt) -> subprocess.Popen[bytes]:
             start_new_session=True,  # Ctrl-C in our terminal is for us alone
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-    who = identify(process.pid)
-    if who is not None:
-        attempt.note_process("runner", who)
-    return process
 
 
-def _end(attempt: Attempt, process: subprocess.Popen[bytes]) -> None:
+def _end(attempt: Attempt, process: RunnerProcess) -> None:
     """Make sure that neither the runner, nor the kernel, nor what they started is left."""
     roots = [who for who, _ in attempt.processes()]
     end(roots)
@@ -160,7 +187,7 @@ def _running_cells(attempt: Attempt) -> set[str]:
     return {cell for cell, status in state.items() if status == "running"}
 
 
-def _last_words(attempt: Attempt, code: int) -> str:
+def _last_words(attempt: Attempt, code: int | None) -> str:
     words = f"the runner process ended by itself (status {code})"
     try:
         tail = attempt.runner_log.read_bytes()[-1_500:].decode("utf-8", "replace").strip()

@@ -12,15 +12,19 @@ from dbos import DBOS
 from triagebook.core.errors import NotFoundError, RunError
 from triagebook.core.models import RunRequest
 from triagebook.running.attempt import Attempt, RunResult, read_json
+from triagebook.running.limits import memory_bytes
 from triagebook.running.progress import ProgressLog
 from triagebook.running.publish import publish
 from triagebook.running.runbook import own_runbooks
-from triagebook.running.supervise import execute_attempt
+from triagebook.running.supervise import execute_attempt, start_runner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from triagebook.core.paths import Home
     from triagebook.core.settings import Settings
     from triagebook.incidents.store import Store
+    from triagebook.running.supervise import RunnerProcess
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +43,8 @@ class Surroundings:
     home: Home
     settings: Settings
     store: Store
+    start: Callable[[Attempt], RunnerProcess] = start_runner
+    live: Callable[[], str | None] = lambda: None
     stop: threading.Event = field(default_factory=threading.Event)
     idle: threading.Condition = field(default_factory=threading.Condition)
     active: int = 0
@@ -110,6 +116,7 @@ def prepare(incident_id: str, number: int) -> None:
     incident = here.store.incident(incident_id)
     if incident is None:
         raise NotFoundError(f"no incident {incident_id!r}", "list them: triagebook incidents")
+    # First this, then the alerts: one that joins in between is in both, or has it run again.
     here.store.set_run_state(incident_id, "running", attempt=number)
     request = RunRequest(
         incident_id=incident_id,
@@ -117,10 +124,13 @@ def prepare(incident_id: str, number: int) -> None:
         service=incident.service,
         runbook=incident.runbook,
         alert=incident.alert,
+        alerts=here.store.told(incident_id),
         home=str(here.home.root.resolve()),
         attempt=number,
         parameters=dict(incident.parameters),
         deadline_s=here.settings.server.deadline,
+        memory_bytes=memory_bytes(here.settings.server),
+        live=here.live(),
     )
     here.attempt(incident_id, number).prepare(
         request, notebooks=own_runbooks(here.home, here.settings)
@@ -131,7 +141,7 @@ def prepare(incident_id: str, number: int) -> None:
 def execute(incident_id: str, number: int) -> dict[str, Any]:
     """Execute the notebook; the result as plain values."""
     here = _here()
-    result = execute_attempt(here.attempt(incident_id, number), stop=here.stop)
+    result = execute_attempt(here.attempt(incident_id, number), stop=here.stop, start=here.start)
     if result.status == "stopped":
         raise RunStoppedError
     return result.as_json()

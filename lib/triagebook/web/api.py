@@ -103,15 +103,18 @@ def detail(here: Context, found: IncidentView) -> IncidentDetail:
         started_at=_last(timeline, "started"),
         published_at=_last(timeline, "published"),
         alerts=here.store.alerts(incident_id=found.id, limit=1_000),
+        episodes=here.store.episodes(found.id),
         diagnosis=answer.diagnosis,
         early=answer.early,
         trouble=answer.trouble,
         timeline=timeline,
         progress=folder.progress(),
+        kernel_stays=folder.kernel_stays(),
         links=Links(
             page=page,
             events=f"/api{page}/events",
             report=f"{page}/report" if "report.html" in names else None,
+            lab=f"{page}/lab" if folder.in_lab() else None,
             files={name: f"{page}/files/{name}" for name in names},
         ),
     )

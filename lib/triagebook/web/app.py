@@ -10,11 +10,14 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 import triagebook
+from triagebook.incidents.database import BUSY_TIMEOUT_S
 from triagebook.incidents.maintenance import Releaser
+from triagebook.incidents.refresh import Refreshing
 from triagebook.incidents.store import Store
 from triagebook.intake.receive import Intake
 from triagebook.intake.reconcile import ASK_WITHIN_S, Reconciler
-from triagebook.web import api, files, intake_routes, line, operations, pages, problems
+from triagebook.running.refresh import Refresher
+from triagebook.web import again, api, files, intake_routes, line, operations, pages, problems
 from triagebook.web.context import Context, Queue
 from triagebook.web.metrics import Metrics
 from triagebook.web.security import KnownHosts, SecurityHeaders
@@ -62,6 +65,10 @@ def create_app(
         app.state.context = here
         asking = _ask_regularly(here)
         releasing = _release_regularly(here)
+        refreshing = threading.Thread(
+            target=here.refresher.run, args=(here.stopping,), name="refresh", daemon=True
+        )
+        refreshing.start()
         try:
             yield
         finally:
@@ -71,6 +78,7 @@ def create_app(
                 await run_in_threadpool(asking.join, ASK_WITHIN_S + 1)
             if releasing is not None:
                 await run_in_threadpool(releasing.join, RELEASE_WITHIN_S)
+            await run_in_threadpool(refreshing.join, BUSY_TIMEOUT_S)
             await run_in_threadpool(here.queue.close)
             if store is None:
                 await run_in_threadpool(here.store.close)
@@ -84,7 +92,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (intake_routes, api, line, files, operations, pages):
+    for routes in (intake_routes, api, again, line, files, operations, pages):
         app.include_router(routes.router)
     problems.install(app)
     # The last one added is the outermost.
@@ -102,7 +110,8 @@ def _open(home: Home, settings: Settings, queue: Queue | None, store: Store | No
             works.enqueue(incident_id)
 
         intake = Intake(opened, settings, home.root, ask)
-        here = Context(home, settings, opened, intake, works, Metrics(opened.counts))
+        refresher = Refresher(opened, Refreshing.of(settings.refresh), ask)
+        here = Context(home, settings, opened, intake, works, Metrics(opened.counts), refresher)
         works.launch()
         try:
             # What was stored and not yet read when the service ended.

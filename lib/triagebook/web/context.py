@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from triagebook.incidents.store import Store
     from triagebook.incidents.views import IncidentView
     from triagebook.intake.receive import Intake
+    from triagebook.running.refresh import Refresher
     from triagebook.web.metrics import Metrics
 
 
@@ -44,6 +45,7 @@ class Context:
     intake: Intake
     queue: Queue
     metrics: Metrics
+    refresher: Refresher
     stopping: threading.Event = field(default_factory=threading.Event)
     # Deliveries have threads of their own: a storm of them, each waiting for the one before, would
     # else hold all that pages are answered by. Two are enough, as one at a time is processed.

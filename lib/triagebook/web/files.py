@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 from starlette.background import BackgroundTask
 
-from triagebook.core.errors import NotFoundError
+from triagebook.core.errors import ForbiddenError, NotFoundError
+from triagebook.running.live.jupyter import Jupyter
+from triagebook.running.live.server import lab_file
 from triagebook.web.context import Here  # noqa: TC001 - FastAPI reads it at run time
 from triagebook.web.folder import EVIDENCE, FILES
 from triagebook.web.security import FILE_POLICY, REPORT_POLICY
@@ -30,6 +33,33 @@ def report(incident_id: str, here: Here) -> Response:
         )
     headers = {"Content-Security-Policy": REPORT_POLICY, "X-Frame-Options": "SAMEORIGIN"}
     return FileResponse(path, media_type=FILES["report.html"], headers=headers)
+
+
+@router.get("/incidents/{incident_id}/lab", response_class=RedirectResponse, status_code=303)
+def lab(incident_id: str, here: Here, request: Request) -> RedirectResponse:
+    """Open the notebook in JupyterLab, in the kernel that executed it while that is there.
+
+    The address carries JupyterLab's token, and who has it can run any code: it is given to nobody
+    but a browser on this machine.
+    """
+    folder = here.folder(here.incident(incident_id))
+    if not folder.in_lab():
+        raise NotFoundError(
+            f"{incident_id} cannot be opened in JupyterLab",
+            "its notebook is not published yet, or the service was started without --lab",
+        )
+    near = request.client is not None and ip_address(request.client.host).is_loopback
+    if not near or here.settings.server.public_url is not None:
+        raise ForbiddenError(
+            "JupyterLab is opened only from the machine that the service runs on",
+            f"there: triagebook open {incident_id}; from elsewhere through a tunnel (ssh -L)",
+        )
+    jupyter = Jupyter.read(lab_file(here.home))
+    path = jupyter.path_of(folder.published / "investigation.ipynb")
+    answer = RedirectResponse(jupyter.link(path, with_token=True), status_code=303)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    return answer
 
 
 @router.get("/incidents/{incident_id}/figures/{name}", response_class=Response)

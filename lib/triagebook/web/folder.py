@@ -11,6 +11,9 @@ from typing import IO, TYPE_CHECKING
 from pydantic import ValidationError
 
 from triagebook.core.models import Diagnosis, Progress
+from triagebook.running.attempt import LIVE_FILE, read_json
+from triagebook.running.live.server import lab_file
+from triagebook.running.processes import Identity, is_alive
 from triagebook.running.progress import read_progress
 
 if TYPE_CHECKING:
@@ -72,6 +75,17 @@ class RunFolder:
         """List what can be downloaded now."""
         names = [name for name in FILES if self.file(name) is not None]
         return [*names, EVIDENCE] if any(self._evidence()) else names
+
+    def in_lab(self) -> bool:
+        """Whether the published notebook can be opened in the JupyterLab of this service."""
+        return self.file("investigation.ipynb") is not None and lab_file(self.home).is_file()
+
+    def kernel_stays(self) -> bool:
+        """Whether the kernel that executed it is still there."""
+        noted = read_json(self.published / LIVE_FILE)
+        if noted is None:
+            return False
+        return is_alive(Identity(int(noted["pid"]), str(noted["started"])))
 
     def pictures(self) -> list[str]:
         """List the published figures."""

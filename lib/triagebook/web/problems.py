@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from triagebook.core.errors import NotFoundError, TriagebookError
+from triagebook.core.errors import ForbiddenError, NotFoundError, TriagebookError
 from triagebook.web.render import page
 from triagebook.web.schemas import Problem
 
@@ -26,6 +26,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(NotFoundError, _not_found)
+    app.add_exception_handler(ForbiddenError, _forbidden)
     app.add_exception_handler(TriagebookError, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -40,6 +41,11 @@ async def _http(request: Request, error: Exception) -> Response:
 async def _not_found(request: Request, error: Exception) -> Response:
     message, hint = _words(error)
     return _answer(request, 404, message, hint)
+
+
+async def _forbidden(request: Request, error: Exception) -> Response:
+    message, hint = _words(error)
+    return _answer(request, 403, message, hint)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

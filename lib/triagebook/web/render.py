@@ -13,6 +13,7 @@ import triagebook
 from triagebook.core.paths import templates_dir
 from triagebook.core.times import now_utc
 from triagebook.core.words import confidence
+from triagebook.incidents.refresh import WORDS
 from triagebook.report.style import stylesheet
 from triagebook.web import wording
 from triagebook.web.security import new_nonce, page_policy
@@ -58,6 +59,7 @@ def _environment() -> Environment:
     ):
         environment.filters[name] = getattr(wording, name)
     environment.filters["confidence"] = confidence
+    environment.filters["refresh_words"] = WORDS.__getitem__
     environment.globals["version"] = triagebook.__version__
     return environment
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from triagebook.core.models import Diagnosis, Progress  # noqa: TC001 - pydantic needs them
 from triagebook.core.times import Utc  # noqa: TC001 - pydantic needs it at run time
@@ -10,6 +10,7 @@ from triagebook.incidents.line import Sizes
 from triagebook.incidents.views import (
     AlertView,
     DeliveryView,
+    EpisodeView,
     IncidentView,
     TimelineEntry,
 )
@@ -28,6 +29,7 @@ class Links(BaseModel):
     page: str
     events: str
     report: str | None = None
+    lab: str | None = None
     files: dict[str, str] = Field(default_factory=dict)
 
 
@@ -60,18 +62,41 @@ class QueueList(BaseModel):
     held: list[IncidentListed]
 
 
-class RunAsked(BaseModel):
-    """A run that a person asked for; `place` is null where it has begun already."""
+class RunHastened(BaseModel):
+    """A run that is to go before all others; `place` is null where it has begun already."""
 
     incident_id: str
     place: int | None
 
 
+class RunAsked(BaseModel):
+    """What a run that is asked for gets: parameters that its runbook declares.
+
+    They are kept for later runs of the incident, on top of what it has.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class RunTaken(BaseModel):
+    """A run that is asked for: `attempt` is its number; it `waits` where another is under way."""
+
+    incident_id: str
+    attempt: int
+    waits: bool
+
+
 class IncidentDetail(IncidentListed):
     """An incident with all that is known of it.
 
+    `episodes` are its alerts, each from its firing to its end, oldest first; `alerts` are the
+    messages that told of them, newest first, at most 1,000.
+
     `diagnosis` has the shape `triagebook/diagnosis/1`; it is there before the run is published, as
-    soon as the notebook has written it, and then `early` is true.
+    soon as the notebook has written it, and then `early` is true. `kernel_stays` is true while the
+    kernel that executed the notebook is there to go on in.
     """
 
     sizes: Sizes
@@ -79,11 +104,13 @@ class IncidentDetail(IncidentListed):
     started_at: Utc | None = None
     published_at: Utc | None = None
     alerts: list[AlertView]
+    episodes: list[EpisodeView]
     diagnosis: Diagnosis | None = None
     early: bool = False
     trouble: str | None = None
     timeline: list[TimelineEntry]
     progress: list[Progress]
+    kernel_stays: bool = False
     links: Links
 
 

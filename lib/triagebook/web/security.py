@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from fastapi import HTTPException, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 
@@ -51,6 +52,19 @@ def of_another_origin(headers: Mapping[str, str]) -> bool:
 def new_nonce() -> str:
     """Return a number that is used once."""
     return secrets.token_urlsafe(18)
+
+
+async def no_foreign_page(request: Request) -> None:
+    """Refuse a change that another origin's page asks for: a dependency of every unsafe route.
+
+    A form can post anywhere, but not as JSON; JSON from another origin needs a leave that is never
+    given here. A browser also says who asks.
+    """
+    if of_another_origin(request.headers):
+        raise HTTPException(403, "a web page of another origin cannot change anything here")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, "send the body as JSON, with Content-Type: application/json")
 
 
 class SecurityHeaders:

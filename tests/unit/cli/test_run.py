@@ -12,7 +12,10 @@ from tests.unit.cli.samples import write_home
 from triagebook.cli.main import app
 from triagebook.cli.run import read_alert
 from triagebook.core.errors import NotFoundError, NotUnderstoodError
+from triagebook.core.models import Alert, IncidentType
 from triagebook.core.paths import Home
+from triagebook.incidents.lifecycle import open_incident
+from triagebook.incidents.routes import Route
 from triagebook.incidents.store import Store
 
 
@@ -130,3 +133,51 @@ def test_a_file_that_holds_no_alert_says_what_was_expected(tmp_path, body):
 def test_an_alert_file_that_is_not_there(tmp_path):
     with pytest.raises(NotFoundError, match="cannot be read"):
         read_alert(tmp_path / "nosuch.json")
+
+
+@pytest.mark.slow
+def test_an_incident_is_run_again_with_other_parameters(home):
+    assert call("run", "--home", str(home.root), "--service", "flight-delay").exit_code == 0
+    (first,) = incidents(home)
+    part = first.id[-5:]
+    result = call("run", "--home", str(home.root), "--incident", part, "-p", "x=6", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["verdict"] == "cause_found"
+    (found,) = incidents(home)
+    assert (found.attempt, found.run_state, found.parameters) == (2, "published", {"x": 6})
+    request = json.loads((home.attempt_dir(found.id, 2) / "request.json").read_text())
+    assert request["parameters"] == {"x": 6}
+    assert (home.run_dir(found.id) / "attempts" / "1-replaced" / "investigation.ipynb").is_file()
+
+
+def test_a_parameter_that_the_runbook_does_not_declare_is_no_failed_run(home):
+    with Store.open(home) as store:
+        alert = Alert(title="x", labels={"service": "flight-delay"})
+        name = open_incident(store, alert, Route(IncidentType.DRIFT, None, "drift", "x"))
+        store.set_run_state(name, "published")
+    result = call("run", "--home", str(home.root), "--incident", name, "-p", "y=6")
+    assert result.exit_code == 1
+    assert "declares no such parameter" in result.stderr
+    assert incidents(home)[0].run_state == "published"
+
+
+def test_an_incident_that_is_being_run_is_left_alone(home):
+    with Store.open(home) as store:
+        alert = Alert(title="x", labels={"service": "flight-delay"})
+        name = open_incident(store, alert, Route(IncidentType.DRIFT, None, "drift", "x"))
+    result = call("run", "--home", str(home.root), "--incident", name)
+    assert result.exit_code == 1
+    assert f"run 1 of {name} is queued" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--incident", "x", "--service", "flight-delay"],
+        ["--incident", "x", "--type", "drift"],
+        ["--incident", "x", "-p", "window_h"],
+        ["--incident", "x", "-p", "=6"],
+    ],
+)
+def test_wrong_usage_of_incident(home, arguments):
+    assert call("run", "--home", str(home.root), *arguments).exit_code == 2

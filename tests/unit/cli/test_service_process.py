@@ -72,7 +72,12 @@ def test_what_it_logs_goes_to_its_log_and_not_to_the_pipe_that_nobody_reads(home
     with ServiceProcess(home, 0) as service:
         assert service._process is not None
         assert service._process.stdout is not None
-        answer = httpx.post(f"{service.url}/intake/alertmanager", content=b"{", trust_env=False)
+        answer = httpx.post(
+            f"{service.url}/intake/alertmanager",
+            content=b"{",
+            headers={"Authorization": "Bearer s3cret"},
+            trust_env=False,
+        )
         assert answer.json()["status"] == "quarantined"
         assert "delivery_quarantined" in service.log.read_text(encoding="utf-8")
         readable, _, _ = select.select([service._process.stdout], [], [], 0)

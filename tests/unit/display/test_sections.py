@@ -300,3 +300,13 @@ def test_the_json_that_similar_reads_is_what_a_run_writes():
     written = json.loads(to_json(_mine()))
     assert written["service"]["name"] == "shop"
     assert written["hypotheses"][0]["cause"] == "data.unit_change"
+
+
+@pytest.mark.parametrize("many", [sections.MOST_ALERTS, sections.MOST_ALERTS + 1])
+def test_many_alerts_are_cut_and_counted(many: int):
+    together = [Alert(title=f"alert {n}.", sender="grafana") for n in range(many)]
+    html = sections.alerts(together)
+    assert f"{many} alerts belong to this incident" in html
+    assert html.count("<tr>") == 1 + sections.MOST_ALERTS
+    assert ("and 1 more, in evidence/bundle.json" in html) is (many > sections.MOST_ALERTS)
+    assert "not said" in html

@@ -328,3 +328,20 @@ def test_a_manifest_of_windows_alone_is_enough(tmp_path):
     assert bundle.service.name == "unknown"
     assert bundle.manifest.model_extra == {"note": "kept"}
     assert bundle.ledger == []
+
+
+@pytest.mark.parametrize(
+    ("given", "titles", "said"),
+    [
+        (None, [], 0),
+        ([{"title": "a", "more": 1}, {"title": "b", "labels": None}], ["a", "b"], 0),
+        ([{"title": "a"}, "b"], ["a"], 1),
+        ("a", [], 1),
+    ],
+)
+def test_alerts_of_others_are_read_leniently(tmp_path: Path, given: Any, titles: Any, said: int):
+    content = {"windows": WINDOWS, "alert": ALERT, "alerts": given}
+    (tmp_path / "bundle.json").write_text(json.dumps(content))
+    bundle = Bundle.read(tmp_path)
+    assert [alert.title for alert in bundle.alerts] == titles
+    assert len(bundle.problems) == said

@@ -4,7 +4,8 @@ import pytest
 
 from triagebook.core.models import Alert, IncidentType
 from triagebook.core.settings import Settings
-from triagebook.incidents.routes import ALIASES, known_type, route
+from triagebook.incidents.correlation import OWN_SENDER
+from triagebook.incidents.routes import ALIASES, LONGEST_SUBJECT, known_type, route
 
 SERVICES = [{"name": "flight-delay", "model": {"name": "late-arrival"}}, {"name": "churn"}]
 
@@ -114,3 +115,42 @@ def test_a_crafted_type_names_no_file(tmp_path, own):
     (tmp_path / "secret.ipynb").write_text("{}")
     found = go(tmp_path, {"incident_type": "../secret"}, notebooks=own)
     assert found.runbook == "generic"
+
+
+@pytest.mark.parametrize(
+    ("labels", "subject", "alone"),
+    [
+        ({"service": "churn"}, "service:churn", False),
+        ({"model": "late-arrival"}, "service:flight-delay", False),
+        ({"service": "who", "alertname": "Slow"}, "named:who", False),
+        ({"alertname": "Slow"}, "alert:Slow", False),
+        ({}, "alert:", True),
+    ],
+)
+def test_what_further_alerts_are_correlated_by(tmp_path, labels, subject, alone):
+    found = go(tmp_path, labels)
+    assert (found.subject, found.alone) == (subject, alone)
+
+
+def test_a_route_for_everything_gives_a_service_but_no_subject(tmp_path):
+    rules = [{"match": {"alertname": ".+"}, "service": "churn"}]
+    found = go(tmp_path, {"alertname": "Slow"}, rules)
+    assert (found.service, found.subject) == ("churn", "alert:Slow")
+    named = go(tmp_path, {"alertname": "Slow", "service": "flight-delay"}, rules)
+    assert (named.service, named.subject) == ("churn", "service:flight-delay")
+
+
+def test_what_triagebook_says_itself_stands_alone(tmp_path):
+    settings = Settings(service=SERVICES)
+    alert = Alert(sender=OWN_SENDER, labels={"alertname": "x", "service": "churn"})
+    assert route(alert, settings, tmp_path).alone
+
+
+@pytest.mark.parametrize(
+    "length", [LONGEST_SUBJECT - 1, LONGEST_SUBJECT, LONGEST_SUBJECT + 1, 9_999]
+)
+def test_a_long_subject_is_cut_and_stays_its_own(tmp_path, length):
+    name = "x" * (length - len("alert:"))
+    subject, other = (go(tmp_path, {"alertname": n}).subject for n in (name, f"{name[:-1]}y"))
+    assert len(subject) == min(length, LONGEST_SUBJECT)
+    assert subject != other

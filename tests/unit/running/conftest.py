@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -11,15 +14,21 @@ from triagebook.core.paths import Home
 from triagebook.core.settings import ServerSettings, Settings
 from triagebook.running.attempt import Attempt
 from triagebook.running.runbook import skip_slow_import
+from triagebook.running.supervise import RunnerProcess, start_runner
+from triagebook.running.warm.pool import WarmPool
 
 skip_slow_import()
 
 from nbformat import v4, write  # noqa: E402 - after skip_slow_import
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 DEADLINE_S = 60.0
+
+
+Start = Callable[[Attempt], RunnerProcess]
 
 
 class WriteRunbook(Protocol):
@@ -50,7 +59,7 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def settings() -> Settings:
-    server = ServerSettings(notebooks="runbooks", deadline=DEADLINE_S)
+    server = ServerSettings(notebooks="runbooks", deadline=DEADLINE_S, warm=0)
     return Settings(server=server)
 
 
@@ -89,3 +98,40 @@ def make_attempt(home: Home, write_runbook: WriteRunbook) -> MakeAttempt:
         return attempt
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPool]:
+    pool = WarmPool(1, [], tmp_path_factory.mktemp("pool") / "template.log")
+    pool.open()
+    try:
+        wait_for(lambda: pool.socket is not None and pool.socket.exists())
+        yield pool
+    finally:
+        pool.close()
+
+
+@pytest.fixture(params=["plain", "warm"])
+def start(request: pytest.FixtureRequest) -> Start:
+    """How a runner is started: as a process of its own, and forked from a template."""
+    if request.param == "plain":
+        return start_runner
+    if not sys.platform.startswith("linux"):
+        pytest.skip("macOS only: no warm processes there")
+    pool: WarmPool = request.getfixturevalue("pool")
+
+    def warm(attempt: Attempt) -> RunnerProcess:
+        before = pool.warm_starts
+        process = pool.start(attempt)
+        assert pool.warm_starts == before + 1
+        return process
+
+    return warm
+
+
+def wait_for(true: Callable[[], bool], within_s: float = 60.0) -> None:
+    """Wait until something is so; fail where it is not in time."""
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not become so in time"
+        time.sleep(0.02)

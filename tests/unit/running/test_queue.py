@@ -160,7 +160,9 @@ def test_no_more_notebooks_at_once_than_configured(
     home: Home, store: Store, write_runbook: WriteRunbook
 ):
     write_runbook(code("import time; time.sleep(0.3)"))
-    settings = Settings(server=ServerSettings(notebooks="runbooks", deadline=60, concurrency=1))
+    settings = Settings(
+        server=ServerSettings(notebooks="runbooks", deadline=60, concurrency=1, warm=0)
+    )
     incidents = [open_one(store) for _ in range(2)]
     most = 0
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from triagebook.core.errors import NotAuthenticatedError
 from triagebook.core.models import Alert
+from triagebook.incidents.correlation import OWN_SENDER
 from triagebook.intake.body import read_json
 from triagebook.intake.sender import SENDERS, Unnamed
 from triagebook.intake.shapes import Shape, Texts, Time, read_shape
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from triagebook.core.settings import IntakeSettings
     from triagebook.intake.sender import Delivery
 
-NAME = "triagebook"
+NAME = OWN_SENDER
 
 
 class _Own(Shape):
