@@ -78,7 +78,7 @@ def test_a_person_lets_a_run_go_first(service):
     assert (
         f'data-run="/api/incidents/{second}/run"' in service.client.get(f"/incidents/{second}").text
     )
-    answer = service.client.post(f"/api/incidents/{second}/run")
+    answer = service.client.post(f"/api/incidents/{second}/run", json={})
     assert (answer.status_code, answer.json()) == (202, {"incident_id": second, "place": 1})
     assert service.queue.asked == [first, second, second]
 
@@ -87,7 +87,7 @@ def test_a_person_lets_a_run_go_first(service):
 def test_what_does_not_wait_cannot_go_first(service, state):
     found = service.incident()
     service.here.store.set_run_state(found, state)
-    answer = service.client.post(f"/api/incidents/{found}/run")
+    answer = service.client.post(f"/api/incidents/{found}/run", json={})
     assert answer.status_code == 409
     assert state in answer.json()["error"]
     assert service.queue.asked == [found]
@@ -102,7 +102,7 @@ def test_a_page_of_another_origin_cannot_start_a_run(service):
         )
         assert answer.status_code == 403
     assert service.here.store.line.place(found) == 2
-    assert service.client.post("/api/incidents/inc-none/run").status_code == 404
+    assert service.client.post("/api/incidents/inc-none/run", json={}).status_code == 404
 
 
 def test_an_incident_in_a_maintenance_window_says_until_when_and_why(maintained):
@@ -137,7 +137,7 @@ def test_an_incident_that_was_over_before_the_end_says_that_nothing_was_run(main
 
 def test_a_person_starts_a_run_in_a_maintenance_window(maintained):
     found = maintained.incident()
-    answer = maintained.client.post(f"/api/incidents/{found}/run")
+    answer = maintained.client.post(f"/api/incidents/{found}/run", json={})
     assert (answer.status_code, answer.json()["place"]) == (202, 1)
     assert maintained.queue.asked == [found]
     assert maintained.here.store.incident(found).run_state == "queued"
@@ -184,7 +184,7 @@ def test_followers_hear_of_the_place_in_line(service):
                 events.append(json.loads(next(lines).removeprefix("data: ")))
                 if len(events) == 2:
                     break
-                service.client.post(f"/api/incidents/{found}/run")
+                service.client.post(f"/api/incidents/{found}/run", json={})
     assert [(one["place"], one["waiting"], one["running"]) for one in events] == [
         (2, 2, 0),
         (1, 2, 0),
