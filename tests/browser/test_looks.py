@@ -8,9 +8,12 @@ import pytest
 
 from tests.browser.chrome import until
 from tests.unit.web.samples import diagnosis, publish, webhook, write_progress
+from tests.unit.web.service import running
 from triagebook.core.models import to_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.browser.chrome import Chrome
     from tests.unit.web.service import Service
 
@@ -93,7 +96,7 @@ def test_the_page_follows_a_run_to_its_end(chrome: Chrome, service: Service) -> 
     with chrome.page() as page:
         page.open(f"{service.url}/incidents/{incident}")
         text = "document.querySelector('main').textContent"
-        assert "Waiting for its turn" in page.ask(text)
+        assert "Waiting: place 1 of 1" in page.ask(text)
         store.set_run_state(incident, "running")
         write_progress(service.home, incident, cells=1, running="The answer")
         until(lambda: "1 of 6 cells" in page.ask(text), "the first cell is shown")
@@ -111,6 +114,34 @@ def test_the_page_follows_a_run_to_its_end(chrome: Chrome, service: Service) -> 
         assert page.ask("document.querySelector('iframe').getAttribute('sandbox')") == (
             "allow-popups allow-popups-to-escape-sandbox"
         )
+
+
+def test_a_held_run_is_started_by_a_click_and_its_place_is_followed(
+    chrome: Chrome, tmp_path: Path
+) -> None:
+    window = {"from": "00:00", "to": "24:00", "reason": "planned reload of the warehouse"}
+    with running(tmp_path, maintenance=[window]) as service:
+        first, held = service.incident(), service.incident(webhook(service="other"))
+        service.here.store.line.release([first])
+        with chrome.page(width=390) as page:
+            # A click loads the page again; for a moment there is none.
+            text = "document.querySelector('main')?.textContent ?? ''"
+            for address in (f"/incidents/{held}", "/queue", "/"):
+                page.open(f"{service.url}{address}")
+                assert "planned reload" in page.ask(text) or address == "/"
+                assert page.ask("document.documentElement.scrollWidth") <= 390
+                assert page.ask(_CONTRAST) == []
+            page.open(f"{service.url}/incidents/{held}")
+            page.ask("document.querySelector('[data-run]').click()")
+            until(lambda: "place 1 of 2" in page.ask(text), "it is first in line")
+            service.here.store.line.hasten(first)
+            until(lambda: "place 2 of 2" in page.ask(text), "somebody else was hastened after it")
+            service.here.store.set_run_state(first, "running")
+            until(lambda: "place 1 of 1 (1 running)" in page.ask(text), "the line moved on")
+        with chrome.page() as page:
+            page.scripts(allowed=False)
+            page.open(f"{service.url}/incidents/{service.incident(webhook(service='third'))}")
+            assert page.ask("document.querySelector('.w-scripted').offsetHeight") == 0
 
 
 def test_without_scripts_the_page_loads_itself_again(chrome: Chrome, service: Service) -> None:

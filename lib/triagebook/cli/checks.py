@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, entry_points, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.requirements import Requirement
 
 from triagebook.core.errors import TriagebookError
+from triagebook.core.times import iso, now_utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from triagebook.core.paths import Home
     from triagebook.core.settings import Settings
@@ -147,6 +150,7 @@ def of_home(home: Home, settings: Settings) -> Iterator[Check]:
     yield Check("settings", "ok", f"{home.config}, services: {names or 'none'}")
     yield writable(home)
     yield from _secrets(home, settings)
+    yield from maintenance(settings, now_utc())
     problems = check_pulls(settings, home.root)
     for problem in problems:
         yield Check("pulls", "bad", f"{problem.where}: {problem.message}", problem.hint)
@@ -174,6 +178,21 @@ def writable(home: Home) -> Check:
             "home", "bad", f"not writable: {', '.join(shut)}", "change their owner or mode"
         )
     return Check("home", "ok", f"{home.root} can be written")
+
+
+def maintenance(settings: Settings, now: datetime) -> Iterator[Check]:
+    """Say which maintenance windows hold runs back now, and which name no service that is known."""
+    known = [service.name for service in settings.services]
+    for window in settings.maintenance:
+        end = window.end(now)
+        says = f"holds runs back until {iso(end)}" if end else "does not hold anything back now"
+        unknown = [name for name in window.services or [] if name not in known]
+        if unknown:
+            near = get_close_matches(unknown[0], known, n=1)
+            do = f"did you mean {near[0]!r}?" if near else "add the [[service]], or leave it out"
+            yield Check("maintenance", "bad", f"{window.reason}: no service {unknown[0]!r}", do)
+        else:
+            yield Check("maintenance", "ok", f"{window.reason}: {says}")
 
 
 def _secrets(home: Home, settings: Settings) -> Iterator[Check]:

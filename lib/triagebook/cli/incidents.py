@@ -40,14 +40,16 @@ def incidents(
         found = store.incidents(
             state=known, incident_type=incident_type, service=service, text=text, limit=limit
         )
+        places = store.line.places(view.id for view in found if view.run_state == "queued")
+        waiting = store.line.sizes().waiting
     if json:
-        print_json([view.as_json() for view in found])
+        print_json([view.as_json() | {"place": places.get(view.id)} for view in found])
         return
     out = console()
     if not found:
         out.print("No incident yet. Alerts go to the service: triagebook serve")
         return
-    out.print(_table(found))
+    out.print(_table(found, places, waiting))
 
 
 def show(
@@ -63,11 +65,12 @@ def show(
         view = find(store, incident)
         timeline = store.timeline(view.id)
         alerts = store.alerts(incident_id=view.id, limit=1_000)
+        place_in_line, waiting = store.line.place(view.id), store.line.sizes().waiting
     folder = place.run_dir(view.id)
     diagnosis = read_diagnosis(folder)
     files = {name: str(folder / name) for name in FILES if (folder / name).exists()}
     if json:
-        content: dict[str, Any] = view.as_json()
+        content: dict[str, Any] = view.as_json() | {"place": place_in_line}
         content["alerts"] = [alert.as_json() for alert in alerts]
         content["timeline"] = [entry.as_json() for entry in timeline]
         content["diagnosis"] = (
@@ -79,7 +82,8 @@ def show(
     out = console()
     if diagnosis is None:
         out.print(Text(plain(view.title), style="bold"))
-        out.print(Text(f"{view.id} · {view.state} · run {view.attempt} is {view.run_state}"))
+        stands = _stands(view, place_in_line, waiting)
+        out.print(Text(f"{view.id} · {view.state} · run {view.attempt} is {stands}"))
     else:
         from triagebook.cli.card import card, framed
 
@@ -131,7 +135,16 @@ def find(store: Any, name: str) -> IncidentView:
     raise NotFoundError(what, "list them: triagebook incidents")
 
 
-def _table(found: list[IncidentView]) -> Table:
+def _stands(view: IncidentView, place: int | None, waiting: int) -> str:
+    """Say how a run stands, with its place in line or the end of its being held."""
+    if place is not None:
+        return f"{view.run_state}, place {place:,} of {waiting:,}"
+    if view.run_state == "held" and view.held_until is not None:
+        return f"held until {iso(view.held_until)}: {plain(view.held_because or '')}"
+    return view.run_state
+
+
+def _table(found: list[IncidentView], places: dict[str, int], waiting: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("incident", "sev", "state", "run"):
         table.add_column(name, no_wrap=True)
@@ -140,7 +153,9 @@ def _table(found: list[IncidentView]) -> Table:
         what = Text(plain(view.headline or view.title))
         if view.service:
             what = Text(f"{plain(view.service)}: ").append_text(what)
-        table.add_row(view.id, view.severity or "–", view.state, view.run_state, what)
+        place = places.get(view.id)
+        run = f"queued {place:,}/{waiting:,}" if place is not None else view.run_state
+        table.add_row(view.id, view.severity or "–", view.state, run, what)
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from triagebook.core import settings
+from triagebook.core import maintenance, settings
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -47,9 +47,11 @@ _PARTS: tuple[tuple[str, type[BaseModel], str, tuple[str, ...]], ...] = (
             "reconcile",
             "correlation",
             "refresh",
+            "lab",
             "sources",
             "service",
             "route",
+            "maintenance",
         ),
     ),
     ("[server]", settings.ServerSettings, "Where the service listens, and how much it does.", ()),
@@ -63,6 +65,12 @@ _PARTS: tuple[tuple[str, type[BaseModel], str, tuple[str, ...]], ...] = (
         "[reconcile]",
         settings.ReconcileSettings,
         "Whom to ask what fires now; without `alertmanager` and `watchdog` nobody.",
+        (),
+    ),
+    (
+        "[lab]",
+        settings.LabSettings,
+        "JupyterLab beside the service: [how a notebook is executed](running.md).",
         (),
     ),
     (
@@ -90,6 +98,12 @@ _PARTS: tuple[tuple[str, type[BaseModel], str, tuple[str, ...]], ...] = (
         "From alert labels to incident type, service and parameters; the first that matches wins.",
         (),
     ),
+    (
+        "[[maintenance]]",
+        maintenance.MaintenanceSettings,
+        "Alerts in it are kept and shown; nothing is run before its end ([under load](under-load.md)).",
+        (),
+    ),
 )
 
 
@@ -112,6 +126,7 @@ def reference() -> str:
                 else ""
             )
             default = "required" if field.is_required() else default
+            default = "`false`" if field.default is False else default
             out.append(f"| `{key}` | {default} | {field.description or ''} |")
         out.append("")
     return "\n".join(out) + _TAIL

@@ -52,6 +52,9 @@ class ServerSettings(Part):
     concurrency: int = Field(
         default=2, ge=0, le=64, description="notebooks executed at once; 0: workers do it all"
     )
+    runs_per_minute: float | None = Field(
+        default=None, gt=0, le=600, description="runs started a minute, evenly; critical ones too"
+    )
     deadline: Seconds = Field(default=300.0, ge=5, description="a run is ended after this, seconds")
     warm: int = Field(
         default=2, ge=0, le=64, description="runs kept ready, their imports done (Linux); 0: none"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from triagebook.core.errors import NotFoundError, SettingsError
+from triagebook.core.maintenance import MaintenanceSettings
 from triagebook.core.models import Edge, IncidentType, ModelInfo, Schedule, Service, TableSpec
 from triagebook.core.server_settings import Part, SecretRef, ServerSettings
 from triagebook.core.times import Seconds, Utc
@@ -272,6 +273,7 @@ class Settings(BaseSettings):
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
     services: list[ServiceSettings] = Field(default_factory=list, alias="service")
     routes: list[RouteSettings] = Field(default_factory=list, alias="route")
+    maintenance: list[MaintenanceSettings] = Field(default_factory=list)
     budget: Seconds = Field(
         default=10.0, gt=0, description="seconds to collect evidence in, in all"
     )

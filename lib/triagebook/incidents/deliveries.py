@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
     from triagebook.incidents.database import Database
+    from triagebook.incidents.views import DeliveryStatus
 
 LONGEST_KEY = 128
 """A longer id of the sender's is none: what it sends again is then told by its alerts alone."""
@@ -120,6 +121,12 @@ class Deliveries:
     def quarantined(self, limit: int = 100) -> list[DeliveryView]:
         """Return what was authenticated but not understood, newest first."""
         return self._views(deliveries.c.status == "quarantined", limit=limit)
+
+    def count(self, status: DeliveryStatus) -> int:
+        """Return how many deliveries are in a state."""
+        query = select(func.count()).where(deliveries.c.status == status)
+        with self._database.read() as connection:
+            return connection.scalar(query) or 0
 
     def quarantine(self, name: str, why: str) -> None:
         """Put a stored delivery aside, with the reason; one already processed stays so."""

@@ -14,7 +14,9 @@ from triagebook.incidents.correlation import Correlation, Place
 from triagebook.incidents.deliveries import settle
 from triagebook.incidents.fingerprints import of_alert
 from triagebook.incidents.ids import incident_id
-from triagebook.incidents.lines import note
+from triagebook.incidents.line import OVER, held_words, hurry
+from triagebook.incidents.maintenance import Hold, hold
+from triagebook.incidents.notes import note
 from triagebook.incidents.refresh import Refreshing, plan
 from triagebook.incidents.tables import alerts, episodes, incidents, runs
 
@@ -37,8 +39,7 @@ LONGEST_TITLE = 300
 
 # On Postgres two services may open the same episode at once; the loser then finds it open.
 _TRIES = 3
-
-_OVER = ("resolved", "reviewed")
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,14 @@ class Applied:
     """What a delivery did: the incidents it opened, and all that its alerts belong to.
 
     `joined` are those of before that a new alert belongs to now, or one that fires again.
+    `to_run` are those whose run is to be told to the queue: new, more urgent, or no longer held.
+    It is not read back.
     """
 
     opened: list[str] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
     joined: list[str] = field(default_factory=list)
+    to_run: list[str] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,7 @@ def open_incident(store: Store, alert: Alert, route: Route) -> str:
         work = _Work(store, connection, alert.sender, None, store.clock())
         name = work.new_incident(_Routed.of(alert, route))
         work.record(alert, 0, None, name)
+        work.keep_recorded()
     return name
 
 
@@ -212,9 +217,15 @@ class _Work:
     opened: list[str] = field(default_factory=list)
     touched: dict[int, str] = field(default_factory=dict)  # position to incident
     joined: dict[int, str] = field(default_factory=dict)
+    to_run: dict[str, None] = field(default_factory=dict)
     joinable: dict[tuple[IncidentType, str], str] = field(default_factory=dict)
+    # A storm's groups are large: what is asked or written once for all of them is not done for each.
+    open_now: dict[str, RowMapping | None] = field(default_factory=dict)
+    fresh: set[str] = field(default_factory=set)
+    recorded: list[dict[str, Any]] = field(default_factory=list)
 
     def apply(self, routed: Sequence[_Routed]) -> Applied:
+        self._look_up([item.fingerprint for item in routed])
         # Incidents that this delivery's firing alerts already belong to, so that a replica that
         # falls over a minute later joins them.
         for item in routed:
@@ -227,10 +238,12 @@ class _Work:
             self.record(item.alert, position, episode_id, name)
             if name is not None:
                 self.touched[position] = name
+        self.keep_recorded()
         return Applied(
             opened=self.opened,
             incidents=_in_order(self.touched),
             joined=[name for name in _in_order(self.joined) if name not in self.opened],
+            to_run=list(self.to_run),
         )
 
     def _order(self, routed: Sequence[_Routed]) -> list[int]:
@@ -246,7 +259,7 @@ class _Work:
         return sorted(range(len(routed)), key=late.__getitem__)
 
     def record(self, alert: Alert, position: int, episode_id: int | None, name: str | None) -> None:
-        """Keep an alert, as the routes made it."""
+        """Note an alert, as the routes made it, for `keep_recorded`."""
         row = {
             "delivery_id": self.delivery,
             "position": position,
@@ -256,11 +269,18 @@ class _Work:
             "status": alert.status,
             "alert": alert.model_dump(mode="json"),
         }
-        self.connection.execute(insert(alerts), row)
+        self.recorded.append(row)
 
-    def new_incident(self, item: _Routed) -> str:
-        """Open an incident, with its first run queued."""
+    def keep_recorded(self) -> None:
+        """Write the alerts that were noted."""
+        if self.recorded:
+            self.connection.execute(insert(alerts), self.recorded)
+            self.recorded = []
+
+    def new_incident(self, item: _Routed, held: Hold | None = None) -> str:
+        """Open an incident, with its first run queued, or held back."""
         name = self._free_name()
+        state = "queued" if held is None else "held"
         row = {
             "id": name,
             "incident_type": item.route.incident_type.value,
@@ -269,8 +289,12 @@ class _Work:
             "state": "open",
             "opened_at": self.now,
             "updated_at": self.now,
-            "run_state": "queued",
+            "run_state": state,
             "attempt": 1,
+            "priority": item.route.priority,
+            "queued_at": self.now,
+            "held_until": held.until if held else None,
+            "held_because": held.reason if held else None,
             "runbook": item.route.runbook,
             "parameters": item.route.parameters,
             "alert": item.alert.model_dump(mode="json"),
@@ -283,11 +307,16 @@ class _Work:
         if item.route.alone:
             row["subject"] = None
         self.connection.execute(insert(incidents), row)
-        first = {"incident_id": name, "attempt": 1, "state": "queued", "queued_at": self.now}
+        self.fresh.add(name)
+        first = {"incident_id": name, "attempt": 1, "state": state, "queued_at": self.now}
         self.connection.execute(insert(runs), first)
         told = {"delivery": self.delivery, "fingerprint": item.fingerprint}
         self._note(name, "received", f"{self.sender}: {item.title}", **told)
-        self._note(name, "queued", f"run 1 of {item.route.runbook} queued", attempt=1)
+        if held is None:
+            self._note(name, "queued", f"run 1 of {item.route.runbook} queued", attempt=1)
+            self.to_run.setdefault(name)
+        else:
+            self._note(name, "held", held_words(held.until, held.reason), attempt=1)
         self.opened.append(name)
         return name
 
@@ -309,15 +338,17 @@ class _Work:
             told["starts_at"] = item.alert.starts_at
         self._update_episode(episode["id"], **told)
         self._touch(episode["incident_id"])
+        self._hurry(episode["incident_id"], item)
         return episode["id"], episode["incident_id"]
 
     def _new_episode(self, item: _Routed) -> tuple[int, str]:
         place = self._place(item)
         if place is None:
-            name = self.new_incident(item)
+            name = self.new_incident(item, hold(item.route.windows, self.now))
         else:
             name = place.incident
             self._join(place, item)
+            self._hurry(name, item)
         self.joinable.setdefault(item.key, name)
         row = {
             "sender": self.sender,
@@ -329,8 +360,15 @@ class _Work:
             "seen_at": self.now,
             "alerts": 1,
         }
+        self.open_now.pop(item.fingerprint, None)
         query = insert(episodes).values(row).returning(episodes.c.id)
         return self.connection.execute(query).scalar_one(), name
+
+    def _hurry(self, name: str, item: _Routed) -> None:
+        """Let an alert that fires make its incident's run more urgent, or end its being held back."""
+        free = hold(item.route.windows, self.now) is None
+        if hurry(self.connection, name, item.route.priority, self.now, item.title, free=free):
+            self.to_run.setdefault(name)
 
     def _place(self, item: _Routed) -> Place | None:
         correlation = self.over.correlation
@@ -371,6 +409,7 @@ class _Work:
         ends_at = item.alert.ends_at or self.now
         told = {"seen_at": self.now, "closed_at": self.now, "ends_at": ends_at}
         self._update_episode(episode["id"], alerts=episodes.c.alerts + 1, **told)
+        self.open_now[item.fingerprint] = None
         name = episode["incident_id"]
         self._locked_state(name)  # or two services that close the last two both see one left
         left = self._still_open(name)
@@ -390,23 +429,33 @@ class _Work:
         self._touch(name)
         done = self.connection.execute(
             update(incidents)
-            .where(incidents.c.id == name, incidents.c.state.not_in(_OVER))
+            .where(incidents.c.id == name, incidents.c.state.not_in(OVER))
             .values(state="resolved", resolved_at=self.now)
         )
         if done.rowcount:
             plan(self.connection, name, "resolved", self.now, self.over.refreshing)
 
     def _open_episode(self, item: _Routed) -> RowMapping | None:
-        query = select(episodes.c.id, episodes.c.incident_id).where(
-            episodes.c.sender == self.sender,
-            episodes.c.fingerprint == item.fingerprint,
-            episodes.c.closed_at.is_(None),
-        )
-        query = query.with_for_update()
-        return self.connection.execute(query).mappings().one_or_none()
+        if item.fingerprint not in self.open_now:
+            self._look_up([item.fingerprint])
+        return self.open_now[item.fingerprint]
+
+    def _look_up(self, fingerprints: Sequence[str]) -> None:
+        """Remember which open episode there is of each fingerprint, locked for this transaction."""
+        self.open_now.update(dict.fromkeys(fingerprints))
+        for start in range(0, len(fingerprints), _AT_ONCE):
+            query = select(episodes.c.id, episodes.c.incident_id, episodes.c.fingerprint).where(
+                episodes.c.sender == self.sender,
+                episodes.c.fingerprint.in_(fingerprints[start : start + _AT_ONCE]),
+                episodes.c.closed_at.is_(None),
+            )
+            # In one order everywhere, so that two services do not wait for each other.
+            query = query.order_by(episodes.c.id).with_for_update()
+            for row in self.connection.execute(query).mappings():
+                self.open_now[row["fingerprint"]] = row
 
     def _can_join(self, name: str) -> bool:
-        return self._locked_state(name) not in _OVER
+        return self._locked_state(name) not in OVER
 
     def _locked_state(self, name: str) -> str | None:
         """Return an incident's state, which no other service changes until this is kept."""
@@ -425,6 +474,9 @@ class _Work:
         )
 
     def _touch(self, name: str) -> None:
+        if name in self.fresh:
+            return
+        self.fresh.add(name)
         told = {"updated_at": self.now, "alerted_at": self.now}
         self.connection.execute(update(incidents).where(incidents.c.id == name).values(**told))
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 
 from triagebook.core.errors import NotFoundError, RunUnderWayError
-from triagebook.incidents.lines import note
+from triagebook.incidents.notes import note
 from triagebook.incidents.tables import incidents, runs
 
 if TYPE_CHECKING:
@@ -136,6 +136,8 @@ class Refreshes:
             .where(
                 incidents.c.refresh_at <= self._clock(),
                 incidents.c.run_state.not_in(_UNFINISHED),
+                # What a maintenance window holds back is run when it is over, or when asked for.
+                or_(incidents.c.run_state != "held", incidents.c.refresh_why == "asked"),
             )
             .order_by(incidents.c.refresh_at)
             .limit(limit)
@@ -156,6 +158,8 @@ class Refreshes:
             row = _locked(connection, incident_id)
             at, why = row["refresh_at"], row["refresh_why"]
             if at is None or at > now or row["run_state"] in _UNFINISHED:
+                return None
+            if row["run_state"] == "held" and why != "asked":
                 return None
             done = row["refreshes"] or 0
             if why == "scheduled":
@@ -241,7 +245,9 @@ class Refreshes:
     ) -> None:
         now = self._clock()
         name = row["id"]
-        _change(connection, name, attempt=attempt, run_state=state, updated_at=now, **values)
+        # It waits behind those that wait already, as urgent as its incident.
+        told = {"attempt": attempt, "run_state": state, "updated_at": now, "queued_at": now}
+        _change(connection, name, **told, **values)
         run = {"incident_id": name, "attempt": attempt, "state": state, "queued_at": now}
         started = {"started_at": now} if state == "running" else {}
         connection.execute(insert(runs), run | started)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from triagebook.core.models import IncidentType
 from triagebook.core.paths import runbook_path
 from triagebook.incidents.correlation import OWN_SENDER, SERVICE
+from triagebook.incidents.priority import USUAL, level, rank
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from triagebook.core.maintenance import MaintenanceSettings
     from triagebook.core.models import Alert
     from triagebook.core.settings import RouteSettings, Settings
 
@@ -73,6 +75,12 @@ class Route:
         alerts have in common is that nobody knows whose they are.
     alone : bool
         Nothing of another delivery belongs to it: it has no name at all, or is about the alerting.
+        What alerts of one delivery are correlated by, with the incident type: the service, or
+        what the labels call it, or else the alert's own name.
+    priority : int
+        Rank of its run, the smaller goes first (`priority.rank`).
+    windows : tuple of MaintenanceSettings
+        Those that hold its run back while they last.
     """
 
     incident_type: IncidentType
@@ -80,6 +88,8 @@ class Route:
     runbook: str
     subject: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    priority: int = USUAL
+    windows: tuple[MaintenanceSettings, ...] = ()
     alone: bool = False
 
 
@@ -103,12 +113,20 @@ def route(alert: Alert, settings: Settings, root: Path) -> Route:
         own = _labelled(alert)
         told = next((found for name in own if (found := _configured(name, settings))), None)
         subject = _subject(alert, told, own)
+    urgency = rank(alert, settings.service(service).criticality) if service else rank(alert)
     return Route(
         incident_type=kind,
         service=service,
         runbook=_runbook(kind, settings, root),
         subject=subject,
         parameters=dict(rule.parameters) if rule else {},
+        priority=urgency,
+        windows=tuple(
+            window
+            for window in settings.maintenance
+            if window.concerns([*named, *([service] if service else [])], alert.labels)
+            and not (window.except_critical and level(urgency) == "critical")
+        ),
         alone=subject == _NAMELESS or alert.sender == OWN_SENDER,
     )
 

@@ -11,7 +11,9 @@ from triagebook.core.times import now_utc
 from triagebook.incidents.database import Database
 from triagebook.incidents.deliveries import Deliveries
 from triagebook.incidents.ids import random_tail
-from triagebook.incidents.lines import note
+from triagebook.incidents.line import Line
+from triagebook.incidents.notes import note
+from triagebook.incidents.priority import not_asked
 from triagebook.incidents.refresh import Refreshes
 from triagebook.incidents.tables import alerts, deliveries, episodes, incidents, runs, timeline
 from triagebook.incidents.views import (
@@ -25,7 +27,7 @@ from triagebook.incidents.views import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from types import TracebackType
 
@@ -42,6 +44,7 @@ _INCIDENT = [column for column in incidents.c if column.name in IncidentView.mod
 _ALERT = [alerts.c[name] for name in ("id", "delivery_id", "incident_id", "received_at", "alert")]
 _EPISODE = [episodes.c[name] for name in EpisodeView.model_fields if name != "alert"]
 _KIND: dict[RunState, TimelineKind] = {
+    "held": "held",
     "queued": "queued",
     "running": "started",
     "published": "published",
@@ -66,6 +69,8 @@ class Store:
     ----------
     deliveries : Deliveries
         Bodies as they were posted.
+    line : Line
+        Runs that wait or are held back.
     refreshes : Refreshes
         When notebooks are executed again.
 
@@ -87,6 +92,7 @@ class Store:
         self.clock = clock
         self.tail = tail
         self.deliveries = Deliveries(self.database, clock, tail)
+        self.line = Line(self.database, clock)
         self.refreshes = Refreshes(self.database, clock)
 
     @classmethod
@@ -166,6 +172,51 @@ class Store:
         """Return a sender's alerts that were told to be over since a moment, oldest first."""
         return self._episodes(episodes.c.sender == sender, episodes.c.closed_at >= since)
 
+    def firing_alerts(self, incident_id: str) -> list[Alert]:
+        """Return how each alert of an incident that is not over was told last."""
+        own = episodes.c.incident_id == incident_id
+        found = self._episodes(own, episodes.c.closed_at.is_(None))
+        return [one.alert for one in found if one.alert is not None]
+
+    def silenced(self, names: Iterable[str]) -> set[str]:
+        """Return those incidents that fire, and whose firing alerts are all silenced."""
+        query = (
+            select(episodes.c.incident_id)
+            .where(episodes.c.incident_id.in_(list(names)), episodes.c.closed_at.is_(None))
+            .group_by(episodes.c.incident_id)
+            .having(func.count() == func.count(episodes.c.silenced_by))
+        )
+        with self.database.read() as connection:
+            return set(connection.scalars(query))
+
+    def set_silenced(self, sender: str, fingerprint: str, by: str | None, text: str) -> bool:
+        """Record who silences an open episode, None for nobody; a change is told in the timeline.
+
+        Returns
+        -------
+        bool
+            Whether it changed.
+        """
+        now = self.clock()
+        with self.database.write() as connection:
+            found = connection.execute(
+                update(episodes)
+                .where(
+                    episodes.c.sender == sender,
+                    episodes.c.fingerprint == fingerprint,
+                    episodes.c.closed_at.is_(None),
+                    episodes.c.silenced_by.is_distinct_from(by),
+                )
+                .values(silenced_by=by)
+                .returning(episodes.c.incident_id)
+            ).scalar_one_or_none()
+            if found is None:
+                return False
+            kind: TimelineKind = "silenced" if by is not None else "unsilenced"
+            note(connection, found, now, kind, text)
+            _change(connection, found, updated_at=now)
+        return True
+
     def _episodes(self, *conditions: ColumnElement[bool]) -> list[EpisodeView]:
         last = (
             select(func.max(alerts.c.id))
@@ -200,12 +251,16 @@ class Store:
 
     def runs_to_do(self) -> list[str]:
         """Return the incidents whose run is queued or running, oldest first."""
+        return [incident.id for incident in self.unfinished()]
+
+    def unfinished(self) -> list[IncidentView]:
+        """Return the incidents whose run is queued or running, the longest in line first."""
         query = (
-            select(incidents.c.id)
+            select(*_INCIDENT)
             .where(incidents.c.run_state.in_(["queued", "running"]))
-            .order_by(incidents.c.seq)
+            .order_by(incidents.c.queued_at, incidents.c.seq)
         )
-        return [row["id"] for row in self._rows(query)]
+        return [IncidentView(**row) for row in self._rows(query)]
 
     def quarantined(self, limit: int = 100) -> list[DeliveryView]:
         """Return deliveries that were authenticated but not understood, newest first."""
@@ -270,7 +325,11 @@ class Store:
                 return
             _save_run(connection, incident_id, attempt, state, now, message, new=before is None)
             if attempt >= current:
-                change = {"run_state": state, "attempt": attempt, "updated_at": now}
+                change: dict[str, Any] = {"run_state": state, "attempt": attempt, "updated_at": now}
+                if state == "queued":
+                    change["queued_at"] = now
+                elif state in {"published", "failed"}:
+                    _forget_asked(connection, incident_id)
                 _change(connection, incident_id, **change)
             again = " again" if before == state else ""
             note(
@@ -385,6 +444,13 @@ def _save_run(
         .where(runs.c.incident_id == incident_id, runs.c.attempt == attempt)
         .values(**values)
     )
+
+
+def _forget_asked(connection: Connection, incident_id: str) -> None:
+    """Give the next run its own rank: what a person asked for is done."""
+    rank = connection.scalar(select(incidents.c.priority).where(incidents.c.id == incident_id))
+    if rank is not None and rank != not_asked(rank):
+        _change(connection, incident_id, priority=not_asked(rank))
 
 
 def _change(connection: Connection, incident_id: str, **values: Any) -> None:

@@ -94,6 +94,11 @@ incidents = Table(
     Column("parameters", JSON, nullable=False),
     Column("alert", JSON, nullable=False),
     Column("delivery_id", String(32), ForeignKey("deliveries.id")),
+    Column("priority", Integer, nullable=False, server_default="131"),  # the smaller goes first
+    Column("queued_at", UtcTime),  # since when its run waits
+    Column("held_until", UtcTime),  # in a maintenance window
+    Column("held_because", Text),
+    Index("incidents_in_line", "run_state", "priority", "queued_at", "seq"),
     Column("subject", String(200)),  # what further alerts are correlated by; null for none
     Column("alerted_at", UtcTime),  # when its last alert came
     Column("refresh_at", UtcTime),  # when its notebook is executed again
@@ -122,6 +127,7 @@ episodes = Table(
     Column("seen_at", UtcTime, nullable=False),
     Column("closed_at", UtcTime),
     Column("alerts", Integer, nullable=False),  # how often it was told
+    Column("silenced_by", Text),  # ids of silences, or that a rule inhibits it
     Index("episodes_by_incident", "incident_id"),
     Index("episodes_by_alert", "sender", "fingerprint", "closed_at"),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import func, insert, select, update
 
-from triagebook.incidents.lines import note
+from triagebook.incidents.notes import note
 from triagebook.incidents.store import superseded
 from triagebook.incidents.tables import incidents, runs
 

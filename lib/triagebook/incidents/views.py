@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from triagebook.core.models import Alert, IncidentType
 from triagebook.core.times import Utc
+from triagebook.incidents.priority import USUAL, Level, level
 
 DeliveryStatus = Literal["stored", "processed", "quarantined"]
 """`stored`: kept, not yet read. `quarantined`: authenticated, but not understood."""
 
 IncidentState = Literal["open", "acknowledged", "mitigated", "resolved", "reviewed"]
 
-RunState = Literal["queued", "running", "published", "failed"]
+RunState = Literal["held", "queued", "running", "published", "failed"]
+"""`held`: not queued before a maintenance window ends, and never if the alerts are over before."""
 
 RefreshWhy = Literal["joined", "reopened", "resolved", "scheduled", "asked"]
 """Why a notebook is executed again."""
@@ -24,6 +26,9 @@ TimelineKind = Literal[
     "joined",  # a further alert: of the same delivery, service or topology
     "cleared",  # one of several alerts is over
     "silenced",  # by people or rules of Alertmanager, while it fires
+    "unsilenced",
+    "held",  # in a maintenance window
+    "raised",  # its run became more urgent
     "doubted",  # told to be over by somebody who cannot know
     "resolved",  # the last one is over
     "reopened",  # one fires again soon after
@@ -49,6 +54,8 @@ class IncidentView(_View):
     `alert` is the alert that opened it, with the incident type and service that the routes gave
     it. `severity`, `verdict` and `headline` are null until a run has an answer. `attempt` counts
     runs from 1 and names the folder of the latest. `delivery_id` is null for one opened by hand.
+    Runs start by `priority`, the smallest first, then by `queued_at`; `level` is what the priority
+    means in a word. `held_until` and `held_because` stay after a maintenance window.
     `refresh_at` is when its notebook is executed again; that waits for a run that is under way.
     """
 
@@ -69,9 +76,19 @@ class IncidentView(_View):
     parameters: dict[str, Any] = Field(default_factory=dict)
     alert: Alert
     delivery_id: str | None = None
+    priority: int = USUAL
+    queued_at: Utc | None = None
+    held_until: Utc | None = None
+    held_because: str | None = None
     alerted_at: Utc | None = None
     refresh_at: Utc | None = None
     refresh_why: RefreshWhy | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def level(self) -> Level:
+        """How urgent: critical, high, normal or low."""
+        return level(self.priority)
 
 
 class TimelineEntry(_View):
@@ -106,6 +123,7 @@ class EpisodeView(_View):
     opened_at: Utc
     seen_at: Utc
     closed_at: Utc | None = None
+    silenced_by: str | None = None
     alerts: int
     alert: Alert | None = None
 

@@ -74,7 +74,8 @@ class Intake:
     root : Path
         The home folder.
     on_incident : callable
-        Called with the id of each new incident, after it is kept. What it raises is logged; the
+        Called with the id of each incident whose run is to start, or to start earlier, after that
+        is kept; one that a maintenance window holds back is not told. What it raises is logged; the
         incident's run stays `queued`, and the sweep at the next start takes it up. Deliveries wait
         while it runs, so it must be quick and must not post one itself.
     """
@@ -253,7 +254,7 @@ class Intake:
         _log.warning("delivery_quarantined", delivery=delivery, why=plain)
 
     def _tell(self, applied: Applied | None) -> None:
-        for incident in applied.opened if applied else []:
+        for incident in applied.to_run if applied else []:
             try:
                 self._on_incident(incident)
             except Exception:  # noqa: BLE001 - the incident is kept, whatever the queue says

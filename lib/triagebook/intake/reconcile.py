@@ -158,10 +158,11 @@ class Reconciler:
         missing = []
         for alert in listed:
             episode = known.pop(alert.fingerprint, None)
-            if alert.status.state == "suppressed":
-                if episode is not None:
-                    self._say_silenced(episode, alert, done)
-            elif episode is None and not self._settings.is_watchdog(alert.labels):
+            if episode is not None:
+                self._say_silenced(episode, alert, done)
+            elif alert.status.state != "suppressed" and not self._settings.is_watchdog(
+                alert.labels
+            ):
                 missing.append(alert)
         if missing:
             self._take([_as_sent(alert, "firing") for alert in missing])
@@ -195,11 +196,17 @@ class Reconciler:
         self._intake.take(ALERTMANAGER, _ORIGIN, json.dumps(body).encode())
 
     def _say_silenced(self, episode: EpisodeView, alert: Listed, done: Round) -> None:
-        by = [*alert.status.silenced, *alert.status.inhibited]
+        by = ", ".join([*alert.status.silenced, *alert.status.inhibited]) or "a rule"
+        if alert.status.state != "suppressed":
+            if episode.silenced_by is not None:
+                text = f"{episode.title}: no longer silenced in Alertmanager"
+                self._store.set_silenced(ALERTMANAGER, episode.fingerprint, None, text)
+            return
         word = "silenced" if alert.status.silenced else "inhibited"
-        if self._once(word, episode.incident_id, ",".join(by)):
-            text = f"{episode.title}: {word} in Alertmanager by {', '.join(by) or 'a rule'}"
-            self._store.add_note(episode.incident_id, "silenced", text, by=by)
+        if episode.silenced_by == by:
+            return
+        text = f"{episode.title}: {word} in Alertmanager by {by}"
+        if self._store.set_silenced(ALERTMANAGER, episode.fingerprint, by, text):
             done.silenced.append(episode.title)
 
     def _doubt(self, now: datetime, done: Round) -> None:

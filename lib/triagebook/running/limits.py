@@ -1,4 +1,7 @@
-"""How much memory a kernel may use; beyond it Python raises MemoryError, and the cell says so."""
+"""How much of the machine a run may use: its memory, and its turn.
+
+Beyond its memory Python raises MemoryError, and the cell says so.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ if TYPE_CHECKING:
 
 VARIABLE = "TRIAGEBOOK_KERNEL_MEMORY_BYTES"
 """Environment variable by which a kernel is told its limit."""
+
+
+NICE = 5
+"""How much a runner and its kernel stand back: alerts and people are answered first."""
 
 
 def memory_bytes(server: ServerSettings) -> int:

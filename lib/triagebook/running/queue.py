@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 from dbos import (
     DBOS,
     DBOSConfig,
     DBOSPortableJSONSerializer,
+    SetEnqueueOptions,
     SetWorkflowID,
 )
 
 from triagebook.core.errors import NotFoundError
 from triagebook.incidents.database import postgres_engine
 from triagebook.running.lease import Lease, default_worker_id
+from triagebook.running.line import in_line, put_in_line
 from triagebook.running.live.server import LabServer
 from triagebook.running.lock import HomeLock
 from triagebook.running.takeover import Lookout, run_name
@@ -29,10 +31,13 @@ if TYPE_CHECKING:
     from triagebook.core.paths import Home
     from triagebook.core.settings import Settings
     from triagebook.incidents.store import Store
+    from triagebook.incidents.views import IncidentView
 
 QUEUE = "runs"
 POLL_EVERY_S = 0.1
 POLL_CUT_OFF_EVERY_S = 1.0  # each time is a warning in the log
+_BEGUN = 1
+"""DBOS' most urgent: what was cut off is taken up before anything else begins."""
 _APPLICATION = "triagebook"
 # DBOS would take a hash of our source, and leave runs of an older one lying for ever. Raise it only
 # when the steps of `workflow.run_incident` change so that a run that has begun cannot go on.
@@ -49,16 +54,17 @@ log = structlog.get_logger(__name__)
 class RunQueue:
     """Runs of incidents, as many at once as `server.concurrency` says; survives kill -9.
 
-    One a process (DBOS is one). On SQLite one a home (a lock file); on Postgres any number, each
-    with a worker's id of its own, and what one leaves another takes over.
+    The most urgent starts first, and among equals the one that waits longest. One a process (DBOS
+    is one). On SQLite one a home (a lock file); on Postgres any number, each with a worker's id of
+    its own, and what one leaves another takes over.
 
     Parameters
     ----------
     home : Home
         State and runs.
     settings : Settings
-        `server.concurrency`, `server.deadline`, `server.notebooks`, `server.database`,
-        `server.worker_id`.
+        `server.concurrency`, `server.runs_per_minute`, `server.deadline`, `server.notebooks`,
+        `server.database`, `server.worker_id`.
     store : Store
         Open; asked for incidents and told how their runs stand. Not closed here.
     """
@@ -95,13 +101,22 @@ class RunQueue:
                 self._lock.take()
                 self._begin()
                 self._start(_EXECUTOR)
-                for incident_id in self.store.runs_to_do():
-                    self.enqueue(incident_id)
+                self._take_up()
             else:
                 self._launch_among_others(self._url)
         except BaseException:
             self.close()
             raise
+
+    def _take_up(self) -> None:
+        """Enqueue what waits and is not in line yet; thousands may be in it already."""
+        known = in_line(QUEUE)
+        for incident in self.store.unfinished():
+            name = run_name(incident.id, max(incident.attempt, 1))
+            if name not in known:
+                self.enqueue(incident.id)
+            elif known[name] != _urgency(incident):
+                put_in_line(name, _urgency(incident))
 
     def _launch_among_others(self, url: str) -> None:
         worker = self.settings.server.worker_id or default_worker_id(self.home.root)
@@ -183,6 +198,7 @@ class RunQueue:
         # work on it. As there, a second launch of this process finds the queue of the first.
         self._queue = dbos._registry._register_internal_queue(QUEUE)  # noqa: SLF001
         self._queue._worker_concurrency = self.settings.server.concurrency  # noqa: SLF001
+        self._queue._limiter = _limiter(self.settings.server.runs_per_minute)  # noqa: SLF001
         self._poll_every(POLL_EVERY_S)
         self._launched = True
         DBOS.launch()
@@ -197,6 +213,9 @@ class RunQueue:
 
     def enqueue(self, incident_id: str) -> str:
         """Ask for the incident's run; asking again, from any thread, is one run.
+
+        Asking again moves it to the place in line that the incident's priority has by now. A run
+        that a maintenance window holds back is left alone.
 
         Returns
         -------
@@ -213,6 +232,8 @@ class RunQueue:
             raise NotFoundError(f"no incident {incident_id!r}", "list them: triagebook incidents")
         number = max(incident.attempt, 1)
         name = run_name(incident_id, number)
+        if incident.run_state == "held":
+            return name
         status = DBOS.get_workflow_status(name)
         if status is not None and status.status in _ENDED and self._unfinished(incident_id, number):
             # It ended without a word to the store (its database was gone): once more, from new.
@@ -220,8 +241,11 @@ class RunQueue:
             name = run_name(incident_id, number)
             self.store.set_run_state(incident_id, "queued", attempt=number)
         elif status is not None:
+            waits = status.status not in _ENDED
+            if waits and status.priority != _urgency(incident):
+                put_in_line(name, _urgency(incident))
             return name
-        with SetWorkflowID(name):
+        with SetWorkflowID(name), SetEnqueueOptions(priority=_urgency(incident)):
             DBOS.enqueue_workflow(QUEUE, run_incident, incident_id, number)
         log.info("run queued", incident=incident_id, attempt=number)
         return name
@@ -238,13 +262,15 @@ class RunQueue:
     def run_again(self, incident_id: str) -> str:
         """Ask for a new attempt at an incident whose run has ended; its files are kept aside.
 
+        A run that a maintenance window holds back is left alone: `Store.line.hasten` releases it.
+
         Returns
         -------
         str
             The name of the run; of the one that is under way, where there is one.
         """
         incident = self.store.incident(incident_id)
-        if incident is not None and incident.run_state not in {"queued", "running"}:
+        if incident is not None and incident.run_state not in {"held", "queued", "running"}:
             self.store.set_run_state(incident_id, "queued", attempt=incident.attempt + 1)
         return self.enqueue(incident_id)
 
@@ -291,3 +317,12 @@ class RunQueue:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _urgency(incident: IncidentView) -> int:
+    return _BEGUN if incident.run_state == "running" else incident.priority
+
+
+def _limiter(runs_per_minute: float | None) -> Any:
+    """Return DBOS' limit: one run in so many seconds, so that a critical one waits no longer."""
+    return {"limit": 1, "period": 60 / runs_per_minute} if runs_per_minute else None

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from triagebook.core.errors import RunError, TriagebookError
 from triagebook.core.times import iso
 from triagebook.running.attempt import Attempt, RunResult, read_json
+from triagebook.running.limits import NICE
 from triagebook.running.limits import VARIABLE as MEMORY_VARIABLE
 from triagebook.running.parameters import declared_names, split_parameters
 from triagebook.running.processes import (
@@ -236,4 +237,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    os.nice(NICE)
     sys.exit(main())

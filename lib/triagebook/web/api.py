@@ -8,13 +8,19 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
 from triagebook.core.models import IncidentType  # noqa: TC001 - FastAPI reads it at run time
-from triagebook.incidents.views import IncidentState, IncidentView, TimelineEntry
+from triagebook.incidents.views import (  # FastAPI reads them at run time
+    IncidentState,  # noqa: TC001
+    IncidentView,  # noqa: TC001
+    TimelineEntry,  # noqa: TC001
+)
 from triagebook.web.context import Context, Here  # noqa: TC001 - FastAPI reads it at run time
 from triagebook.web.events import follow
+from triagebook.web.line import with_places
 from triagebook.web.schemas import (
     AlertList,
     IncidentDetail,
     IncidentList,
+    IncidentListed,
     Links,
     Problem,
     QuarantineList,
@@ -39,7 +45,9 @@ def incidents(
     found = here.store.incidents(
         state=state, incident_type=incident_type, service=service, text=text, limit=limit
     )
-    return IncidentList(incidents=found, count=len(found))
+    return IncidentList(
+        incidents=with_places(here, found), count=len(found), sizes=here.store.line.sizes()
+    )
 
 
 @router.get("/incidents/{incident_id}", responses=_MISSING)
@@ -87,8 +95,10 @@ def detail(here: Context, found: IncidentView) -> IncidentDetail:
     timeline = here.store.timeline(found.id)
     page = f"/incidents/{found.id}"
     names = folder.files()
+    [listed] = with_places(here, [found])
     return IncidentDetail(
-        **{name: getattr(found, name) for name in IncidentView.model_fields},
+        **{name: getattr(listed, name) for name in IncidentListed.model_fields},
+        sizes=here.store.line.sizes(),
         received_at=found.opened_at,
         started_at=_last(timeline, "started"),
         published_at=_last(timeline, "published"),

@@ -13,12 +13,13 @@ from fastapi.concurrency import run_in_threadpool
 import triagebook
 from triagebook.core.errors import StoreError
 from triagebook.incidents.database import BUSY_TIMEOUT_S
+from triagebook.incidents.maintenance import Releaser
 from triagebook.incidents.refresh import Refreshing
 from triagebook.incidents.store import Store
 from triagebook.intake.receive import Intake
 from triagebook.intake.reconcile import ASK_WITHIN_S, Reconciler
 from triagebook.running.refresh import Refresher
-from triagebook.web import again, api, files, intake_routes, operations, pages, problems
+from triagebook.web import again, api, files, intake_routes, line, operations, pages, problems
 from triagebook.web.context import Context, Queue
 from triagebook.web.metrics import Metrics
 from triagebook.web.security import KnownHosts, SecurityHeaders
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 READ_FOR_OTHERS_EVERY_S = 10.0
 
 _log = structlog.get_logger(__name__)
+RELEASE_WITHIN_S = 10.0
+"""How long the end of the service waits for runs that are just being released, in seconds."""
 
 
 def create_app(
@@ -65,7 +68,11 @@ def create_app(
             app.state.failure = error
             raise
         app.state.context = here
-        beside = [thread for thread in (_ask_regularly(here), _read_for_others(here)) if thread]
+        beside = [
+            thread
+            for thread in (_ask_regularly(here), _release_regularly(here), _read_for_others(here))
+            if thread
+        ]
         refreshing = threading.Thread(
             target=here.refresher.run, args=(here.stopping,), name="refresh", daemon=True
         )
@@ -91,7 +98,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (intake_routes, api, again, files, operations, pages):
+    for routes in (intake_routes, api, again, line, files, operations, pages):
         app.include_router(routes.router)
     problems.install(app)
     # The last one added is the outermost.
@@ -152,6 +159,17 @@ def _read_for_others(here: Context) -> threading.Thread | None:
     reading = threading.Thread(target=read, name="read for others", daemon=True)
     reading.start()
     return reading
+
+
+def _release_regularly(here: Context) -> threading.Thread | None:
+    if not here.settings.maintenance and not here.store.line.held_back():
+        return None
+    releaser = Releaser(here.store, here.settings, here.home.root, here.queue.enqueue)
+    releasing = threading.Thread(
+        target=releaser.run, args=(here.stopping,), name="maintenance", daemon=True
+    )
+    releasing.start()
+    return releasing
 
 
 def _queue(home: Home, settings: Settings, store: Store) -> Queue:

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Protocol
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from triagebook.core.errors import NotFoundError
@@ -50,6 +51,9 @@ class Context:
     metrics: Metrics
     refresher: Refresher
     stopping: threading.Event = field(default_factory=threading.Event)
+    # Deliveries have threads of their own: a storm of them, each waiting for the one before, would
+    # else hold all that pages are answered by. Two are enough, as one at a time is processed.
+    door: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
 
     def incident(self, incident_id: str) -> IncidentView:
         """Return an incident; NotFoundError where there is none."""

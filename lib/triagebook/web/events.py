@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from triagebook.web.context import Context
 
 POLL_S = 0.2
+PLACE_EVERY_S = 2.0
+"""How often the place in line is counted, in seconds."""
 KEEPALIVE_S = 15.0
 _OVER = {"published", "failed"}
 
@@ -38,11 +40,13 @@ async def follow(
     ------
     str
         Events in the format of the HTML standard: `progress` (a `core.models.Progress`), `state`
-        (`run_state`, `attempt`), `end`; comments keep the connection open.
+        (`run_state`, `attempt`), `place` (in line, of `waiting`, with `running`), `end`; comments
+        keep the connection open.
     """
     attempt, seen = _resume(last_event_id)
     state: tuple[str, int] | None = None
     spoken = time.monotonic()
+    told, counted = "", float("-inf")
     yield "retry: 1000\n\n"
     while not here.stopping.is_set():
         found, lines = await run_in_threadpool(_look, here, incident_id)
@@ -62,6 +66,11 @@ async def follow(
         if now in _OVER:
             yield _event("end", json.dumps({"run_state": now, "attempt": number}))
             return
+        if now == "queued" and time.monotonic() - counted >= PLACE_EVERY_S:
+            counted = time.monotonic()
+            before, told = told, await run_in_threadpool(_line, here, incident_id)
+            if told != before:
+                yield _event("place", told)
         if fresh:
             spoken = time.monotonic()
         elif time.monotonic() - spoken > KEEPALIVE_S:
@@ -76,6 +85,12 @@ def _look(here: Context, incident_id: str) -> tuple[tuple[str, int] | None, list
     if found is None:
         return None, []
     return (found.run_state, found.attempt), here.folder(found).progress()
+
+
+def _line(here: Context, incident_id: str) -> str:
+    sizes = here.store.line.sizes()
+    told = {"waiting": sizes.waiting, "running": sizes.running}
+    return json.dumps({"place": here.store.line.place(incident_id), **told})
 
 
 def _resume(last_event_id: str | None) -> tuple[int | None, int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import structlog
+from anyio import to_thread
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from triagebook.core.errors import NotAuthenticatedError, TooLargeError, UnknownSenderError
@@ -15,6 +15,7 @@ from triagebook.intake.sender import SENDERS
 from triagebook.web.context import Context, Here  # noqa: TC001 - FastAPI reads it at run time
 from triagebook.web.limits import TooSlowError, read_body
 from triagebook.web.schemas import Problem
+from triagebook.web.security import of_another_origin
 
 router = APIRouter(tags=["intake"])
 _log = structlog.get_logger(__name__)
@@ -55,17 +56,18 @@ async def receive(sender: str, request: Request, here: Here) -> JSONResponse:
 
 
 async def _receive(sender: str, request: Request, here: Context) -> tuple[JSONResponse, str]:
-    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-        # A browser says so; no alert sender does. A page out there must not raise our alarms.
+    if of_another_origin(request.headers):
+        # A page out there must not raise our alarms.
         return _refuse(403, "a web page of another origin cannot post alerts"), "refused"
     try:
         body = await read_body(request, here.settings.server.max_body_bytes)
-        receipt = await run_in_threadpool(
+        receipt = await to_thread.run_sync(
             here.intake.accept,
             sender,
             dict(request.headers),
             body,
             dict(request.query_params),
+            limiter=here.door,
         )
     except TooLargeError as error:
         return _refuse(413, error.message, error.hint, {"Connection": "close"}), "too_large"

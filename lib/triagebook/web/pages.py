@@ -7,10 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from triagebook.incidents.line import OVER
 from triagebook.incidents.views import IncidentState  # noqa: TC001 - FastAPI reads it at run time
 from triagebook.web import answer
 from triagebook.web.api import detail
 from triagebook.web.context import Here  # noqa: TC001 - FastAPI reads it at run time
+from triagebook.web.line import with_places
 from triagebook.web.progress import advance
 from triagebook.web.render import page
 
@@ -25,18 +27,19 @@ def incident_list(
     here: Here,
     state: IncidentState | None = None,
     text: Annotated[str, Query(max_length=200)] = "",
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
 ) -> HTMLResponse:
     """Show the incidents, newest first."""
     found = here.store.incidents(state=state, text=text or None, limit=limit)
     base = (here.settings.server.public_url or str(request.base_url)).rstrip("/")
     return page(
         "list.html.j2",
-        incidents=found,
+        incidents=with_places(here, found),
+        sizes=here.store.line.sizes(),
         state=state,
         text=text,
         limit=limit,
-        quarantined=here.store.counts().deliveries_by_status.get("quarantined", 0),
+        quarantined=here.store.deliveries.count("quarantined"),
         intake=f"{base}/intake/alertmanager",
         guarded="alertmanager" in here.settings.intake,
         active=any(incident.run_state in _UNFINISHED for incident in found),
@@ -48,6 +51,7 @@ def incident(incident_id: str, here: Here) -> HTMLResponse:
     """Show one incident, the answer first."""
     found = here.incident(incident_id)
     known = detail(here, found)
+    waits_for_an_end = known.run_state == "held" and known.state not in OVER
     diagnosis = known.diagnosis
     return page(
         "incident.html.j2",
@@ -59,7 +63,8 @@ def incident(incident_id: str, here: Here) -> HTMLResponse:
         chips=answer.chips(diagnosis.ledger, diagnosis.findings) if diagnosis else [],
         chart=answer.chart(diagnosis, here.folder(found).pictures()) if diagnosis else None,
         advance=advance(known.progress),
-        active=known.run_state in _UNFINISHED,
+        active=known.run_state in _UNFINISHED or waits_for_an_end,
+        never_run=known.run_state == "held" and not waits_for_an_end,
     )
 
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from triagebook.core.models import Diagnosis, Progress  # noqa: TC001 - pydantic needs them
 from triagebook.core.times import Utc  # noqa: TC001 - pydantic needs it at run time
+from triagebook.incidents.line import Sizes
 from triagebook.incidents.views import (
     AlertView,
     DeliveryView,
@@ -32,11 +33,40 @@ class Links(BaseModel):
     files: dict[str, str] = Field(default_factory=dict)
 
 
-class IncidentList(BaseModel):
-    """Incidents, newest first."""
+class IncidentListed(IncidentView):
+    """An incident; `place` in line is 1 for the run that starts next, null where none waits.
 
-    incidents: list[IncidentView]
+    `silenced`: all its alerts that fire are silenced in Alertmanager.
+    """
+
+    place: int | None = None
+    silenced: bool = False
+
+
+class IncidentList(BaseModel):
+    """Incidents, newest first; `sizes` counts the runs of all incidents, not of these alone."""
+
+    incidents: list[IncidentListed]
     count: int
+    sizes: Sizes
+
+
+class QueueList(BaseModel):
+    """What runs, what waits, the next first, and what a maintenance window holds back."""
+
+    sizes: Sizes
+    concurrency: int
+    runs_per_minute: float | None
+    running: list[IncidentListed]
+    waiting: list[IncidentListed]
+    held: list[IncidentListed]
+
+
+class RunHastened(BaseModel):
+    """A run that is to go before all others; `place` is null where it has begun already."""
+
+    incident_id: str
+    place: int | None
 
 
 class RunAsked(BaseModel):
@@ -58,7 +88,7 @@ class RunTaken(BaseModel):
     waits: bool
 
 
-class IncidentDetail(IncidentView):
+class IncidentDetail(IncidentListed):
     """An incident with all that is known of it.
 
     `episodes` are its alerts, each from its firing to its end, oldest first; `alerts` are the
@@ -69,6 +99,7 @@ class IncidentDetail(IncidentView):
     kernel that executed the notebook is there to go on in.
     """
 
+    sizes: Sizes
     received_at: Utc | None = None
     started_at: Utc | None = None
     published_at: Utc | None = None

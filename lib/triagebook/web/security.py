@@ -13,6 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from triagebook.core.settings import ServerSettings
@@ -42,6 +44,11 @@ def page_policy(nonce: str) -> str:
     )
 
 
+def of_another_origin(headers: Mapping[str, str]) -> bool:
+    """Tell whether a browser says that a page of another origin asks; no program says so."""
+    return headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
+
+
 def new_nonce() -> str:
     """Return a number that is used once."""
     return secrets.token_urlsafe(18)
@@ -53,7 +60,7 @@ async def no_foreign_page(request: Request) -> None:
     A form can post anywhere, but not as JSON; JSON from another origin needs a leave that is never
     given here. A browser also says who asks.
     """
-    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+    if of_another_origin(request.headers):
         raise HTTPException(403, "a web page of another origin cannot change anything here")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":

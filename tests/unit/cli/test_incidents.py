@@ -101,7 +101,7 @@ def test_show_before_there_is_an_answer(home):
     name = opened(home, "Inputs have moved")
     result = call("show", name, "--home", str(home.root))
     assert result.exit_code == 0
-    assert "run 1 is queued" in result.stdout
+    assert "run 1 is queued, place 1 of 1" in result.stdout
     assert (
         json.loads(call("show", name, "--home", str(home.root), "--json").stdout)["diagnosis"]
         is None

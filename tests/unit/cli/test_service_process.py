@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -64,6 +65,23 @@ def test_answers_inside_the_block_and_is_gone_after_it(home):
     assert not is_alive(pid)
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{service.url}/healthz", trust_env=False)
+
+
+def test_what_it_logs_goes_to_its_log_and_not_to_the_pipe_that_nobody_reads(home):
+    # The pipe holds 64 KiB; a service that wrote its log there would stand still after an hour.
+    with ServiceProcess(home, 0) as service:
+        assert service._process is not None
+        assert service._process.stdout is not None
+        answer = httpx.post(
+            f"{service.url}/intake/alertmanager",
+            content=b"{",
+            headers={"Authorization": "Bearer s3cret"},
+            trust_env=False,
+        )
+        assert answer.json()["status"] == "quarantined"
+        assert "delivery_quarantined" in service.log.read_text(encoding="utf-8")
+        readable, _, _ = select.select([service._process.stdout], [], [], 0)
+        assert readable == []
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import create_engine, insert, inspect, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import triagebook
 from triagebook.core.errors import StoreError
 from triagebook.core.paths import Home
-from triagebook.incidents.database import _MIGRATIONS, Database, head
+from triagebook.incidents.database import _MIGRATIONS, Database, _config, head
 from triagebook.incidents.store import Store
 from triagebook.incidents.tables import deliveries, episodes, metadata
 
@@ -71,6 +72,28 @@ def test_a_migration_that_fails_leaves_nothing_half_made(url, tmp_path):
         names = [row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")]
     raw.close()
     assert names == ["runs"]
+
+
+def test_runs_that_wait_keep_their_order_when_the_line_is_added(url):
+    config, engine = _config(), create_engine(url)
+    with engine.connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for number in (1, 2):
+            connection.execute(
+                text(
+                    "INSERT INTO incidents (id, incident_type, title, state, opened_at, updated_at, "
+                    "run_state, attempt, runbook, parameters, alert) VALUES (:id, 'drift', 'x', 'open', "
+                    ":at, :at, 'queued', 1, 'drift', '{}', '{}')"
+                ),
+                {"id": f"inc-{number}", "at": f"2013-06-04 12:00:0{number}.000000"},
+            )
+    engine.dispose()
+    with Store(url) as store:
+        assert [one.id for one in store.line.waiting()] == ["inc-1", "inc-2"]
+        found = store.incident("inc-1")
+        assert (found.level, found.queued_at) == ("normal", found.opened_at)
+        assert store.line.place("inc-2") == 2
 
 
 def test_services_that_start_together_all_find_it_ready(url):

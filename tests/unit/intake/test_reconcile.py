@@ -175,6 +175,38 @@ def test_a_silence_is_shown_and_opens_nothing(world):
     assert world.states() == ["open"]
 
 
+def test_an_incident_is_silenced_while_all_that_fires_is(world):
+    world.post()
+    (incident,) = world.store.incidents()
+    other = {**build.LABELS, "feature": "distance"}
+    both = [listed(), {**listed(), "labels": other, "fingerprint": of_labels(other)}]
+
+    def silenced(*by):
+        for one, state in zip(both, by, strict=True):
+            said = {"state": "suppressed", "silencedBy": [state]} if state else {"state": "active"}
+            one["status"] = {"silencedBy": [], "inhibitedBy": [], **said}
+        world.servers.listed = both
+        world.round(MINUTE)
+        return world.store.silenced([incident.id]) == {incident.id}
+
+    world.intake.accept(
+        "alertmanager", {}, build.body(build.alert(), build.alert(feature="distance"))
+    )
+    assert not silenced("s1", "")
+    assert silenced("s1", "s2")
+    assert silenced("s1", "s3")
+    assert not silenced("s1", "")
+    assert len(world.lines("silenced")) == 3
+    assert world.lines("unsilenced") == [
+        "an input of flight-delay moved: no longer silenced in Alertmanager"
+    ]
+    assert silenced("s1", "s2")
+    world.post("resolved")
+    assert silenced("s1", "s2")
+    world.intake.accept("alertmanager", {}, build.body(build.alert("resolved", feature="distance")))
+    assert world.store.silenced([incident.id]) == set()
+
+
 @pytest.mark.parametrize(
     "answer", [{"a": 1}, [{"labels": {"a": 1}}], [[]], "x", [{**listed(), "startsAt": "x"}]]
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from tests.unit.running.conftest import code, text
+from triagebook.running.limits import NICE
 from triagebook.running.processes import family, identify
 from triagebook.running.progress import read_progress
 from triagebook.running.supervise import execute_attempt
@@ -82,6 +84,13 @@ def test_a_failing_cell_keeps_its_error_and_the_rest_runs(make_attempt: MakeAtte
         ("failed", "What broke?", 2),
     ]
     assert [line.event for line in lines][-1] == "executed"
+
+
+def test_a_notebook_stands_back_behind_the_service(make_attempt: MakeAttempt, start: Start):
+    attempt = make_attempt(code("import os; print('nice', os.nice(0))", "one"))
+    execute_attempt(attempt, start=start)
+    expected = min(19, os.nice(0) + NICE)
+    assert f"nice {expected}" in words(cells_of(attempt.notebook)["one"])
 
 
 def test_a_dead_kernel_is_said_and_later_cells_are_not_run(make_attempt: MakeAttempt, start: Start):

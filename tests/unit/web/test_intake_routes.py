@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -20,6 +21,20 @@ def test_an_alert_is_answered_202_and_its_run_is_asked_for(service):
     receipt = answer.json()
     assert receipt["status"] == "processed"
     assert service.queue.asked == receipt["opened"] == receipt["incidents"]
+
+
+def test_pages_are_answered_while_deliveries_wait_for_each_other(service):
+    # More than there are threads for pages; each waits until it may be processed.
+    bodies = [webhook(f"s{number}") for number in range(60)]
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        with service.here.intake._in_order:
+            waiting = [pool.submit(service.post, body) for body in bodies]
+            while not service.here.store.deliveries.stored():
+                time.sleep(0.01)
+            assert service.client.get("/").status_code == 200
+            assert service.client.get("/api/incidents").json()["count"] == 0
+        assert {one.result().status_code for one in waiting} == {202}
+    assert len(service.queue.asked) == len(bodies)
 
 
 @pytest.mark.parametrize(

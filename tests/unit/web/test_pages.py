@@ -150,7 +150,7 @@ def test_other_answers_are_said_in_words(standing, changes, words):
 
 def test_a_run_in_progress_says_how_far_it_is(service):
     incident = service.incident()
-    assert "Waiting for its turn" in service.client.get(f"/incidents/{incident}").text
+    assert "Waiting: place 1 of 1 (0 running)." in service.client.get(f"/incidents/{incident}").text
     service.here.store.set_run_state(incident, "running")
     write_progress(service.home, incident, cells=2, running="Which columns moved?")
     html = service.client.get(f"/incidents/{incident}").text

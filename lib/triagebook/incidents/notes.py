@@ -1,4 +1,4 @@
-"""Write one line into an incident's timeline."""
+"""Write one line into an incident's timeline, inside a transaction of the caller."""
 
 from __future__ import annotations
 
