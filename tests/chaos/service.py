@@ -13,9 +13,7 @@ from triagebook.running.queue import RunQueue
 
 def main() -> None:
     home = Home(Path(sys.argv[1]))
-    settings = Settings(
-        server=ServerSettings(notebooks="runbooks", deadline=60, warm=int(sys.argv[2]))
-    )
+    settings = Settings(server=ServerSettings(notebooks="runbooks", deadline=60, warm=0))
     with Store.open(home) as store, RunQueue(home, settings, store):
         print("ready", flush=True)  # noqa: T201 - what the test waits for
         sys.stdin.read()

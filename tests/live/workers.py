@@ -201,6 +201,7 @@ class Site:
                 (home / "runbooks" / f"{name_}.ipynb").write_text(self.notebook(*self.cells))
             (home / "triagebook.toml").write_text(
                 "[server]\n"
+                "warm = 0\n"
                 'database = { file = "database-url" }\n'
                 f'runs = "{self.shared}"\n'
                 'notebooks = "runbooks"\n'

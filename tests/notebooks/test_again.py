@@ -96,7 +96,7 @@ def _damaged_run(home: Home) -> ForegroundRun:
     nbformat.write(book, home.root / "runbooks" / "damaged.ipynb")
     return run_now(
         home,
-        Settings(server=ServerSettings(notebooks="runbooks")),
+        Settings(server=ServerSettings(notebooks="runbooks", warm=0)),
         incident_id="I-1",
         alert=Alert(title="by hand", service="shop"),
         runbook="damaged",

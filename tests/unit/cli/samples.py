@@ -135,6 +135,7 @@ def write_home(root: Path) -> Path:
     (root / "token").write_text("s3cret", encoding="utf-8")
     (root / "triagebook.toml").write_text(
         f"""[server]
+warm = 0
 notebooks = {json.dumps(str(write_runbooks(root / "own-notebooks")))}
 
 [intake.alertmanager]

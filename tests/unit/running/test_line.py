@@ -81,7 +81,7 @@ class Service:
     """The intake and the queue of one home, one run at once."""
 
     def __init__(self, home: Home, store: Store, **server: object) -> None:
-        known = {"notebooks": "runbooks", "deadline": 60, "concurrency": 1, **server}
+        known = {"notebooks": "runbooks", "deadline": 60, "concurrency": 1, "warm": 0, **server}
         self.settings = Settings(server=ServerSettings(**known))
         self.store = store
         self.queue = RunQueue(home, self.settings, store)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def settings() -> Settings:
     return Settings(
-        server=ServerSettings(notebooks="runbooks", deadline=60),
+        server=ServerSettings(notebooks="runbooks", deadline=60, warm=0),
         service=[{"name": "shop"}],
         refresh={"after_join": 0},
     )

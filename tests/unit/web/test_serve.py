@@ -37,7 +37,7 @@ print("closed", flush=True)
 def _process(root):
     (root / "token").write_text(TOKEN, encoding="utf-8")
     (root / "triagebook.toml").write_text(
-        '[intake.alertmanager]\ntoken = {file = "token"}\n', "utf-8"
+        '[server]\nwarm = 0\n[intake.alertmanager]\ntoken = {file = "token"}\n', "utf-8"
     )
     with subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, str(root)],
@@ -88,4 +88,4 @@ def test_what_keeps_the_service_from_opening_is_raised(tmp_path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "triagebook.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(TriagebookError, match=r"triagebook\.db"):
-        serve(Home(tmp_path), Settings(), "127.0.0.1", 0)
+        serve(Home(tmp_path), Settings(server={"warm": 0}), "127.0.0.1", 0)
