@@ -81,7 +81,7 @@ def test_two_demos_at_once_show_the_result_and_leave_nothing_behind(place):
         assert processes_about(place / "runs")
         for process in (one, other):
             process.send_signal(signal.SIGINT)
-        assert [process.wait(20) for process in (one, other)] == [0, 0]
+        assert [process.wait(60) for process in (one, other)] == [0, 0]
         assert [process.stderr.read() for process in (one, other)] == ["", ""]
     assert processes_about(place / "runs") == []
     assert len(list((place / "runs").glob("demo-*"))) == 2
