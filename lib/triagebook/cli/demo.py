@@ -99,12 +99,18 @@ def _play(place: Home, world: World, service: ServiceProcess, out: Console) -> O
     """Post the alert to the service and follow its run until it is published."""
     import httpx
 
-    from triagebook.cli.follow import follow, post_alert, wait_until_ready
+    from triagebook.cli.follow import follow, post_alert, wait_until_ready, wait_until_warm
     from triagebook.cli.steps import RunView, step
     from triagebook.core.models import Diagnosis
 
     with httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client:
         wait_until_ready(client)
+        with step(out, "warming up: what notebooks import is imported once") as now:
+            now.done = (
+                "warm: runs start with their imports done"
+                if wait_until_warm(client)
+                else "not warm here: this run pays for its imports"
+            )
         began = time.monotonic()
         with step(out, "posting the alert") as now:
             incident = post_alert(client, place, world)

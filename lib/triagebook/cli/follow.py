@@ -18,11 +18,23 @@ if TYPE_CHECKING:
     from triagebook.core.paths import Home
     from triagebook.drills.worlds.flight_delay import World
 
+WARM_LIMIT_S = 60.0
 READY_LIMIT_S = 60.0
 POLL_S = 0.1
 # The stream says "still here" every 15 s.
 SILENCE_LIMIT_S = 45.0
 _ACCEPTED = 202
+
+
+def wait_until_warm(client: httpx.Client, limit_s: float = WARM_LIMIT_S) -> bool:
+    """Wait until runs start warm; False where they do not, or not within the limit."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        state = client.get("/readyz").json().get("warm")
+        if state != "starting":
+            return bool(state == "ready")
+        time.sleep(0.1)
+    return False
 
 
 def wait_until_ready(client: httpx.Client, limit_s: float = READY_LIMIT_S) -> None:

@@ -137,6 +137,11 @@ class RunQueue:
         log.info("worker started", worker=worker, at_once=self.settings.server.concurrency)
 
     @property
+    def warm(self) -> str:
+        """Whether runs start warm by now: off, starting or ready."""
+        return self.pool.state
+
+    @property
     def trouble(self) -> str:
         """What keeps this process from executing runs; empty where nothing does."""
         if self._lease is not None and not self._lease.held:

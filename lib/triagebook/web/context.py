@@ -38,6 +38,10 @@ class Queue(Protocol):
     def trouble(self) -> str:
         """What keeps this process from working just now; empty where nothing does."""
 
+    @property
+    def warm(self) -> str:
+        """Whether runs start warm by now: off, starting or ready."""
+
 
 @dataclass
 class Context:

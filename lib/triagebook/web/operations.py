@@ -29,7 +29,8 @@ def readyz(here: Here) -> JSONResponse:
         "runs": _runs(here),
         "service": _service(here),
     }
-    answer = Ready(ready=all(text == "ok" for text in checks.values()), checks=checks)
+    ready = all(text == "ok" for text in checks.values())
+    answer = Ready(ready=ready, checks=checks, warm=here.queue.warm)
     return JSONResponse(answer.model_dump(), status_code=200 if answer.ready else 503)
 
 

@@ -133,3 +133,4 @@ class Ready(BaseModel):
 
     ready: bool
     checks: dict[str, str]
+    warm: str = Field(description="whether runs start warm by now: off, starting or ready")

@@ -29,6 +29,7 @@ class FakeQueue:
         self.launched = False
         self.closed = False
         self.trouble = ""
+        self.warm = "off"
 
     def launch(self) -> None:
         self.launched = True

@@ -21,6 +21,7 @@ def test_a_service_that_works_is_healthy_and_ready(service):
     assert answer.json() == {
         "ready": True,
         "checks": {"store": "ok", "queue": "ok", "runs": "ok", "service": "ok"},
+        "warm": "off",
     }
     assert service.queue.launched
 

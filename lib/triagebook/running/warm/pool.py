@@ -13,7 +13,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -85,6 +85,13 @@ class WarmPool:
     def address(self) -> Path | None:
         """A name of `socket` that stays the same when the template is replaced."""
         return None if self._folder is None else self._folder / "current"
+
+    @property
+    def state(self) -> Literal["off", "starting", "ready"]:
+        """Whether runs start warm by now."""
+        if self.socket is None:
+            return "off"
+        return "ready" if self.socket.exists() else "starting"
 
     @property
     def process_id(self) -> int | None:
