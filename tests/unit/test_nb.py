@@ -20,6 +20,7 @@ from triagebook.diagnosis.diagnose import replay
 from triagebook.evidence.bundle import Bundle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Shown = list[dict[str, Any]]
@@ -120,6 +121,60 @@ def test_a_bundle_of_others_takes_the_incidents_id(
     assert run.diagnosis.incident_id == said
     run.answer()
     assert _scraps(shown)["incident_id"] == said
+
+
+def _no_diagnosis(*_: Any, **__: Any) -> Any:
+    message = "the evidence was diagnosed once more"
+    raise AssertionError(message)
+
+
+def test_opened_again_what_was_found_is_loaded_and_charts_are_made_when_asked_for(
+    folder: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch
+):
+    del folder
+    first = nb.open_run(incident_type="drift")
+    with monkeypatch.context() as patch:
+        patch.setattr(nb, "diagnose", _no_diagnosis)
+        again = nb.open_run(incident_type="drift")
+        assert again.diagnosis == first.diagnosis
+        with pytest.raises(AssertionError, match="once more"):
+            again.answer()
+    shown.clear()
+    again.answer()
+    assert first.diagnosis.summary in str(shown[0]["text/plain"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda known: known | {"versions": {"triagebook": "0.0.0"}},
+        lambda known: known | {"ledger": []},
+        lambda known: known | {"incident_type": "latency"},
+        lambda _: {"no": "diagnosis"},
+    ],
+    ids=["another version", "other evidence", "another question", "something else"],
+)
+def test_what_answers_something_else_is_not_loaded(
+    folder: Path, shown: Shown, change: Callable[[dict[str, Any]], dict[str, Any]]
+):
+    del shown
+    nb.open_run(incident_type="drift")
+    file = folder / "diagnosis.json"
+    file.write_text(json.dumps(change(json.loads(file.read_text()))))
+    run = nb.open_run(incident_type="drift")
+    assert run.diagnosis.incident_type == "drift"
+    assert len(run.diagnosis.ledger) == 4
+
+
+def test_in_a_live_kernel_the_published_folder_is_the_notebooks(
+    folder: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch
+):
+    del shown
+    attempt = folder / "attempts" / "1"
+    attempt.mkdir(parents=True)
+    (attempt / ".published").touch()
+    monkeypatch.chdir(attempt)
+    assert nb.open_run(incident_type="drift").folder == folder
 
 
 def test_the_answer_leaves_scraps_and_plain_words(folder: Path, shown: Shown):

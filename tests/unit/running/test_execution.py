@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.unit.running.conftest import code, text
+from triagebook.core.models import to_json
 from triagebook.running.limits import NICE
 from triagebook.running.processes import family, identify
 from triagebook.running.progress import read_progress
@@ -91,6 +95,24 @@ def test_a_notebook_stands_back_behind_the_service(make_attempt: MakeAttempt, st
     execute_attempt(attempt, start=start)
     expected = min(19, os.nice(0) + NICE)
     assert f"nice {expected}" in words(cells_of(attempt.notebook)["one"])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="macOS only: no such limit there")
+def test_a_cell_that_wants_too_much_memory_says_so_and_the_rest_runs(
+    make_attempt: MakeAttempt, start: Start
+):
+    attempt = make_attempt(
+        code("small = bytearray(64 * 2**20)", "one"),
+        code("large = bytearray(3 * 2**30)", "two"),
+        code("print(len(small))", "three"),
+    )
+    asked = attempt.request().model_copy(update={"memory_bytes": 2 * 2**30})
+    attempt.request_file.write_text(to_json(asked))
+    result = execute_attempt(attempt, start=start)
+
+    assert (result.status, result.failed_cells) == ("executed", ["two"])
+    assert "MemoryError" in words(cells_of(attempt.notebook)["two"])
+    assert str(64 * 2**20) in words(cells_of(attempt.notebook)["three"])
 
 
 def test_a_dead_kernel_is_said_and_later_cells_are_not_run(make_attempt: MakeAttempt, start: Start):
