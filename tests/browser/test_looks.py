@@ -197,7 +197,7 @@ def test_the_button_runs_it_again_and_the_last_answer_stays(
     with chrome.page() as page:
         page.open(f"{service.url}/incidents/{incident}")
         page.ask(click)
-        until(lambda: "being looked at again" in page.ask(_TEXT), "it is queued")
+        until(lambda: "to be looked at again" in page.ask(_TEXT), "it is queued")
         assert "18,200" in page.ask(_TEXT)
     assert service.here.store.incident(incident).attempt == 2
 

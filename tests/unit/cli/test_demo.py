@@ -32,6 +32,11 @@ def place(tmp_path, world_cache) -> Path:
     return tmp_path
 
 
+def _hear_ctrl_c() -> None:
+    # What was started in the background of a script ignores it, and so do its children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def demo(place: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     own = write_runbooks(place / "own-notebooks")
@@ -44,6 +49,7 @@ def demo(place: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - it only makes one call to the system
     )
     try:
         yield process
