@@ -48,6 +48,9 @@ class Recorder(NotebookExecutionManager):  # type: ignore[misc]  # papermill has
             input_path=labels.get("runbook", "runbook.ipynb"),
             output_path=target.name if target else None,
         )
+        for cell in nb.cells:
+            if _is_injected(cell):  # papermill's own; folded like every other cell of code
+                cell.metadata.setdefault("jupyter", nbformat.from_dict({}))["source_hidden"] = True  # type: ignore[no-untyped-call]
         self.cells = [cell for cell in nb.cells if is_runnable(cell)]
         self._titles = _titles(nb)
 
@@ -131,6 +134,10 @@ class Recorder(NotebookExecutionManager):  # type: ignore[misc]  # papermill has
         )
 
 
+def _is_injected(cell: NotebookNode) -> bool:
+    return "injected-parameters" in cell.metadata.get("tags", [])
+
+
 def _titles(nb: NotebookNode) -> list[str | None]:
     """Return each runnable cell's own title, else the nearest heading above it, else None.
 
@@ -143,7 +150,7 @@ def _titles(nb: NotebookNode) -> list[str | None]:
             headings = _HEADING.findall(cell.source)
             title = headings[-1] if headings else title
         elif is_runnable(cell):
-            if "injected-parameters" in cell.metadata.get("tags", []):
+            if _is_injected(cell):
                 titles.append("Parameters of this run")
                 continue
             own = cell.metadata.get("triagebook", {}).get("title")

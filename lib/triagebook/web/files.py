@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
@@ -14,6 +13,7 @@ from triagebook.running.live.jupyter import Jupyter
 from triagebook.running.live.server import lab_file
 from triagebook.web.context import Here  # noqa: TC001 - FastAPI reads it at run time
 from triagebook.web.folder import EVIDENCE, FILES
+from triagebook.web.peer import is_ours
 from triagebook.web.security import FILE_POLICY, REPORT_POLICY
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def lab(incident_id: str, here: Here, request: Request) -> RedirectResponse:
     """Open the notebook in JupyterLab, in the kernel that executed it while that is there.
 
     The address carries JupyterLab's token, and who has it can run any code: it is given to nobody
-    but a browser on this machine.
+    but a browser of our own user on this machine.
     """
     folder = here.folder(here.incident(incident_id))
     if not folder.in_lab():
@@ -48,10 +48,13 @@ def lab(incident_id: str, here: Here, request: Request) -> RedirectResponse:
             f"{incident_id} cannot be opened in JupyterLab",
             "its notebook is not published yet, or the service was started without --lab",
         )
-    near = request.client is not None and ip_address(request.client.host).is_loopback
+    server = request.scope.get("server") or ("", 0)
+    near = request.client is not None and is_ours(
+        (request.client.host, request.client.port), server[1]
+    )
     if not near or here.settings.server.public_url is not None:
         raise ForbiddenError(
-            "JupyterLab is opened only from the machine that the service runs on",
+            "JupyterLab is opened only by the service's own user, on the machine that it runs on",
             f"there: triagebook open {incident_id}; from elsewhere through a tunnel (ssh -L)",
         )
     jupyter = Jupyter.read(lab_file(here.home))

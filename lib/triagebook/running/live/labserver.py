@@ -21,6 +21,7 @@ from triagebook.running.processes import Identity, adopt_orphans, end, identify
 from triagebook.running.runbook import skip_slow_import
 
 GRACE_S = 3.0
+NEWS = "@jupyterlab/apputils-extension:announcements"
 
 
 def options(told: dict[str, Any]) -> list[str]:
@@ -57,12 +58,25 @@ def main(arguments: list[str] | None = None) -> int:
     threading.Thread(target=_end_with_service, name="lifeline", daemon=True).start()
     # Connection files and Unix sockets in a folder only we can enter, with a short path.
     os.environ["JUPYTER_RUNTIME_DIR"] = told["connections"]
+    _without_news(Path(told["connections"]))
     skip_slow_import()
     lab_app = importlib.import_module("jupyterlab.labapp").LabApp  # an extra; seconds to import
 
     server = lab_app.initialize_server(argv=options(told))
     server.start()
     return 0
+
+
+def _without_news(folder: Path) -> None:
+    """Switch off what asks everybody who opens JupyterLab whether to fetch news: for ours alone.
+
+    No option does it (`LabApp.news_url` only empties the news), a file of page settings does.
+    """
+    settings = folder / "labconfig" / "page_config.json"
+    settings.parent.mkdir()
+    settings.write_text(json.dumps({"disabledExtensions": {NEWS: True}}), encoding="utf-8")
+    given = os.environ.get("JUPYTER_CONFIG_PATH")
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join([str(folder), *([given] if given else [])])
 
 
 def _end_with_service() -> None:
