@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from triagebook import __version__
 from triagebook.cli import (
+    archive,
     demo,
     doctor,
     incidents,
@@ -75,6 +76,8 @@ app.command("run")(run.run)
 app.command("replay")(replay.replay)
 app.command("incidents")(incidents.incidents)
 app.command("show")(incidents.show)
+app.command("archive")(archive.archive)
+app.command("unarchive")(archive.unarchive)
 app.command("doctor")(doctor.doctor)
 
 

@@ -48,6 +48,7 @@ _PARTS: tuple[tuple[str, type[BaseModel], str, tuple[str, ...]], ...] = (
             "correlation",
             "refresh",
             "lab",
+            "retention",
             "sources",
             "service",
             "route",
@@ -65,6 +66,12 @@ _PARTS: tuple[tuple[str, type[BaseModel], str, tuple[str, ...]], ...] = (
         "[reconcile]",
         settings.ReconcileSettings,
         "Whom to ask what fires now; without `alertmanager` and `watchdog` nobody.",
+        (),
+    ),
+    (
+        "[retention]",
+        settings.RetentionSettings,
+        "What is over for long: [incidents that are archived](incidents.md#archive).",
         (),
     ),
     (

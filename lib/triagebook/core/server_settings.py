@@ -109,6 +109,20 @@ class ServerSettings(Part):
             raise SettingsError(f"the secret server.database: {error}") from error
 
 
+class RetentionSettings(Part):
+    """How long incidents stay at hand; nothing is ever thrown away."""
+
+    archive_after: Seconds | None = Field(
+        default=None,
+        ge=86_400,
+        description="an incident that is over is archived so long after its last change, seconds "
+        "or such as `365d`; by default never",
+    )
+    archive: Path = Field(
+        default=Path("archive"), description="folder of the archives, from the home"
+    )
+
+
 def _postgres(url: str) -> str:
     scheme, _, rest = url.partition("://")
     if scheme not in {"postgres", "postgresql", "postgresql+psycopg"} or not rest:

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from triagebook.core.errors import NotFoundError, SettingsError
 from triagebook.core.maintenance import MaintenanceSettings
 from triagebook.core.models import Edge, IncidentType, ModelInfo, Schedule, Service, TableSpec
-from triagebook.core.server_settings import Part, SecretRef, ServerSettings
+from triagebook.core.server_settings import Part, RetentionSettings, SecretRef, ServerSettings
 from triagebook.core.times import Seconds, Utc
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "PullSettings",
     "ReconcileSettings",
     "RefreshSettings",
+    "RetentionSettings",
     "RouteSettings",
     "SecretRef",
     "ServerSettings",
@@ -270,6 +271,7 @@ class Settings(BaseSettings):
     lab: LabSettings = Field(default_factory=LabSettings)
     correlation: CorrelationSettings = Field(default_factory=CorrelationSettings)
     refresh: RefreshSettings = Field(default_factory=RefreshSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
     services: list[ServiceSettings] = Field(default_factory=list, alias="service")
     routes: list[RouteSettings] = Field(default_factory=list, alias="route")

@@ -18,6 +18,7 @@ from triagebook.incidents.line import OVER, held_words, hurry
 from triagebook.incidents.maintenance import Hold, hold
 from triagebook.incidents.notes import note
 from triagebook.incidents.refresh import Refreshing, plan
+from triagebook.incidents.search import note_words
 from triagebook.incidents.tables import alerts, episodes, incidents, runs
 
 if TYPE_CHECKING:
@@ -307,6 +308,7 @@ class _Work:
         if item.route.alone:
             row["subject"] = None
         self.connection.execute(insert(incidents), row)
+        note_words(self.connection, row["id"])
         self.fresh.add(name)
         first = {"incident_id": name, "attempt": 1, "state": state, "queued_at": self.now}
         self.connection.execute(insert(runs), first)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 
 from triagebook.core.errors import NotFoundError, SupersededError
 from triagebook.core.times import now_utc
@@ -15,6 +15,7 @@ from triagebook.incidents.line import Line
 from triagebook.incidents.notes import note
 from triagebook.incidents.priority import not_asked
 from triagebook.incidents.refresh import Refreshes
+from triagebook.incidents.search import note_words, with_text
 from triagebook.incidents.tables import alerts, deliveries, episodes, incidents, runs, timeline
 from triagebook.incidents.views import (
     AlertView,
@@ -137,8 +138,12 @@ class Store:
 
         `text` is looked for, whatever its case, in id, title, service and headline.
         """
-        query = select(*_INCIDENT).where(*_conditions(state, incident_type, service, text))
-        query = query.order_by(incidents.c.seq.desc()).limit(limit).offset(offset)
+        conditions = _conditions(state, incident_type, service)
+        query = select(*_INCIDENT).order_by(incidents.c.seq.desc())
+        if text and text.strip():
+            query = query.where(with_text(text, conditions, limit, offset))
+        else:
+            query = query.where(*conditions).limit(limit).offset(offset)
         return [IncidentView(**row) for row in self._rows(query)]
 
     def timeline(self, incident_id: str) -> list[TimelineEntry]:
@@ -377,20 +382,17 @@ class Store:
             if dict(before) == outcome:
                 return
             _change(connection, incident_id, updated_at=now, **outcome)
+            note_words(connection, incident_id)
             words = headline or verdict or "no answer"
             text = f"{severity}: {words}" if severity else words
             note(connection, incident_id, now, "diagnosed", text, **outcome)
 
 
 def _conditions(
-    state: str | None, incident_type: str | None, service: str | None, text: str | None
+    state: str | None, incident_type: str | None, service: str | None
 ) -> list[ColumnElement[bool]]:
     exact = {"state": state, "incident_type": incident_type, "service": service}
-    found = [incidents.c[name] == str(value) for name, value in exact.items() if value is not None]
-    if text:
-        places = (incidents.c.id, incidents.c.title, incidents.c.service, incidents.c.headline)
-        found.append(or_(*(place.icontains(text, autoescape=True) for place in places)))
-    return found
+    return [incidents.c[name] == str(value) for name, value in exact.items() if value is not None]
 
 
 def _attempt(connection: Connection, incident_id: str) -> int:

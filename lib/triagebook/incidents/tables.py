@@ -109,8 +109,17 @@ incidents = Table(
     Index("incidents_by_subject", "subject", "alerted_at"),
     Index("incidents_by_refresh", "refresh_at"),
     Index("incidents_by_service", "service", "seq"),
+    Index("incidents_by_type", "incident_type", "seq"),
     Index("incidents_by_run_state", "run_state", "seq"),
     Index("incidents_by_delivery", "delivery_id"),
+)
+
+# What incidents are searched by, in one case: narrow, as all of it is read for a search.
+incident_words = Table(
+    "incident_words",
+    metadata,
+    Column("seq", _BigKey, primary_key=True, autoincrement=False),  # the incident's
+    Column("words", Text, nullable=False),
 )
 
 episodes = Table(

@@ -37,6 +37,7 @@ TimelineKind = Literal[
     "diagnosed",
     "published",
     "failed",
+    "unarchived",  # brought back after it was archived
 ]
 
 

@@ -279,6 +279,16 @@ class RunQueue:
             self.store.set_run_state(incident_id, "queued", attempt=incident.attempt + 1)
         return self.enqueue(incident_id)
 
+    def forget(self, incidents: list[str]) -> None:
+        """Forget all runs of incidents that the store no longer has."""
+        if not incidents:
+            return
+        prefixes: list[str] = [run_name(name, 1).removesuffix("1") for name in incidents]
+        known = DBOS.list_workflows(
+            workflow_id_prefix=prefixes, load_input=False, load_output=False
+        )
+        DBOS.delete_workflows([one.workflow_id for one in known if one.status in _ENDED])
+
     def _live_file(self) -> str | None:
         """Make room for one more live kernel, and say where the Jupyter server is."""
         if self.lab is None or not self.lab.make_room():

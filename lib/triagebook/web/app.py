@@ -18,6 +18,7 @@ from triagebook.incidents.refresh import Refreshing
 from triagebook.incidents.store import Store
 from triagebook.intake.receive import Intake
 from triagebook.intake.reconcile import ASK_WITHIN_S, Reconciler
+from triagebook.running.archive import Archive, Archivist
 from triagebook.running.refresh import Refresher
 from triagebook.web import again, api, files, intake_routes, line, operations, pages, problems
 from triagebook.web.context import Context, Queue
@@ -70,7 +71,12 @@ def create_app(
         app.state.context = here
         beside = [
             thread
-            for thread in (_ask_regularly(here), _release_regularly(here), _read_for_others(here))
+            for thread in (
+                _ask_regularly(here),
+                _release_regularly(here),
+                _read_for_others(here),
+                _archive_regularly(here),
+            )
             if thread
         ]
         refreshing = threading.Thread(
@@ -117,7 +123,9 @@ def _open(home: Home, settings: Settings, queue: Queue | None, store: Store | No
 
         intake = Intake(opened, settings, home.root, ask)
         refresher = Refresher(opened, Refreshing.of(settings.refresh), ask)
-        here = Context(home, settings, opened, intake, works, Metrics(opened.counts), refresher)
+        archive = Archive(home, settings, opened)
+        metrics = Metrics(opened.counts)
+        here = Context(home, settings, opened, intake, works, metrics, refresher, archive)
         works.launch()
         try:
             # What was stored and not yet read when the service ended.
@@ -170,6 +178,17 @@ def _release_regularly(here: Context) -> threading.Thread | None:
     )
     releasing.start()
     return releasing
+
+
+def _archive_regularly(here: Context) -> threading.Thread | None:
+    if here.settings.retention.archive_after is None:
+        return None
+    archivist = Archivist(here.archive, here.queue.forget)
+    archiving = threading.Thread(
+        target=archivist.run, args=(here.stopping,), name="archive", daemon=True
+    )
+    archiving.start()
+    return archiving
 
 
 def _queue(home: Home, settings: Settings, store: Store) -> Queue:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from triagebook.incidents.store import Store
     from triagebook.incidents.views import IncidentView
     from triagebook.intake.receive import Intake
+    from triagebook.running.archive import Archive
     from triagebook.running.refresh import Refresher
     from triagebook.web.metrics import Metrics
 
@@ -30,6 +31,9 @@ class Queue(Protocol):
 
     def enqueue(self, incident_id: str) -> object:
         """Ask for a run; asking twice is one run."""
+
+    def forget(self, incidents: list[str]) -> None:
+        """Forget the runs of incidents that were archived."""
 
     def close(self) -> None:
         """Stop working; what is unfinished is taken up at the next launch."""
@@ -54,6 +58,7 @@ class Context:
     queue: Queue
     metrics: Metrics
     refresher: Refresher
+    archive: Archive
     stopping: threading.Event = field(default_factory=threading.Event)
     # Deliveries have threads of their own: a storm of them, each waiting for the one before, would
     # else hold all that pages are answered by. Two are enough, as one at a time is processed.
@@ -62,6 +67,11 @@ class Context:
     def incident(self, incident_id: str) -> IncidentView:
         """Return an incident; NotFoundError where there is none."""
         found = self.store.incident(incident_id)
+        if found is None and self.archive.find(incident_id) is not None:
+            raise NotFoundError(
+                f"{incident_id} is archived",
+                f"bring it back with all its files: triagebook unarchive {incident_id}",
+            )
         if found is None:
             raise NotFoundError(
                 f"there is no incident {incident_id!r}", "the list has all of them: /"

@@ -26,6 +26,7 @@ class FakeQueue:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.forgotten: list[str] = []
         self.launched = False
         self.closed = False
         self.trouble = ""
@@ -36,6 +37,9 @@ class FakeQueue:
 
     def enqueue(self, incident_id: str) -> None:
         self.asked.append(incident_id)
+
+    def forget(self, incidents: list[str]) -> None:
+        self.forgotten += incidents
 
     def close(self) -> None:
         self.closed = True
