@@ -308,7 +308,7 @@ class _Work:
         if item.route.alone:
             row["subject"] = None
         self.connection.execute(insert(incidents), row)
-        note_words(self.connection, row["id"])
+        note_words(self.connection, name)
         self.fresh.add(name)
         first = {"incident_id": name, "attempt": 1, "state": state, "queued_at": self.now}
         self.connection.execute(insert(runs), first)

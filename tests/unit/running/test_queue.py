@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dbos import DBOS
 
 from tests.unit.running.conftest import code
 from triagebook.core.errors import NotFoundError, RunError
@@ -138,6 +139,27 @@ def test_a_run_cut_off_by_close_is_taken_up_at_the_next_launch(
     with RunQueue(home, settings, store):
         wait_until(lambda: state_of(store, incident_id) == "published")
     assert [run.attempt for run in store.runs(incident_id)] == [1]
+
+
+def test_the_runs_of_an_archived_incident_are_forgotten_and_no_others(
+    home: Home, settings: Settings, store: Store, write_runbook: WriteRunbook
+):
+    write_runbook(code("1"))
+    first, second = open_one(store), open_one(store)
+    with RunQueue(home, settings, store) as queue:
+        names = [queue.enqueue(first), queue.enqueue(second)]
+        wait_until(lambda: all(state_of(store, one) == "published" for one in (first, second)))
+        # Published is said before the run's last step is kept.
+        wait_until(lambda: all(ended(name) for name in names))
+        queue.forget([])
+        queue.forget([first, "inc-never-was"])
+        assert DBOS.get_workflow_status(names[0]) is None
+        assert ended(names[1])
+
+
+def ended(name: str) -> bool:
+    status = DBOS.get_workflow_status(name)
+    return status is not None and status.status == "SUCCESS"
 
 
 def test_again_makes_a_new_attempt_and_keeps_the_old_one(
