@@ -44,25 +44,26 @@ def played(root: Path, times: int, before: int, seed: int) -> dict[str, Any]:
     """Kill so often; return the figures."""
     draw = random.Random(seed)  # noqa: S311 - moments, not secrets
     delays: list[float] = []
-    answered = orphans = 0
+    answered = 0
+    orphans: list[str] = []
     with Serving(root, ["print('first')", "print('last')"]) as site:
         for number in range(times):
             site.start()
             delays.append(_after(site, alert(number)))
-            orphans += len(none_left(site))
+            orphans += none_left(site)
         for number in range(times, times + before):
             site.start()
             answered += _before(site, alert(number), draw.uniform(0, BEFORE_WITHIN_S))
-            orphans += len(none_left(site))
+            orphans += none_left(site)
             site.start()
             if posted(site, alert(number)) != 202:
                 raise RuntimeError("an alert that is sent again is not taken")
-        if not before:
-            site.start()
+            site.kill()
+        site.start()
         site.wait_published(times + before, FINISH_WITHIN_S)
         site.stop()
         kept = counted(site)
-        orphans += len(none_left(site))
+        orphans += none_left(site)
     return {
         "killed_after_202": times,
         "killed_after_ms": {"median": _ms(statistics.median(delays)), "longest": _ms(max(delays))},
@@ -71,7 +72,8 @@ def played(root: Path, times: int, before: int, seed: int) -> dict[str, Any]:
         "lost": times + before - kept["incidents"] + kept["incidents_doubled"] + kept["unread"],
         "doubled": sum(count for name, count in kept.items() if "doubled" in name)
         + kept["published_twice"],
-        "orphans": orphans,
+        "orphans": len(orphans),
+        "examples": orphans[:5],
         **kept,
         "machine": machine(),
     }
@@ -121,6 +123,7 @@ def lines(found: dict[str, Any]) -> list[str]:
             f"lost {found['lost']}, doubled {found['doubled']}, orphans {found['orphans']}; "
             f"{found['incidents']} incidents, {found['published']} published"
         ),
+        *found["examples"],
         found["machine"],
     ]
 

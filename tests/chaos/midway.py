@@ -71,15 +71,15 @@ def played(root: Path, times: int, warm: int, seed: int) -> dict[str, Any]:
     """Kill so often; return the figures."""
     draw = random.Random(seed)  # noqa: S311 - moments, not secrets
     seen = Seen(root / "marks")
-    orphans, hit = 0, []
+    orphans: list[str] = []
+    hit: list[str | None] = []
     with Serving(root, [cell(number) for number in range(CELLS)], warm=warm) as site:
         length = 0.0
         for number in range(times + 1):
             site.start()
             if posted(site, alert(number)) != 202:
                 raise RuntimeError("the alert was not taken")
-            query = f"SELECT id FROM incidents WHERE service = 's{number}'"  # noqa: S608 - a number
-            [(incident,)] = wait_until("the incident", lambda q=query: site.ask(q))
+            [*_, (incident,)] = site.ask("SELECT id FROM incidents ORDER BY seq")
             folder = site.home.attempt_dir(incident, 1)
             with seen.reading(folder, site.home.run_dir(incident)):
                 wait_until("it has begun", lambda f=folder: began(f))
@@ -92,12 +92,12 @@ def played(root: Path, times: int, warm: int, seed: int) -> dict[str, Any]:
                 time.sleep(draw.uniform(0, length))  # the random moment
                 hit.append(running(folder))
                 site.kill()
-                orphans += len(none_left(site))
+                orphans += none_left(site)
                 site.start()
                 site.wait_published(number + 1, FINISH_WITHIN_S)
             site.stop()
         kept = counted(site)
-        orphans += len(none_left(site))
+        orphans += none_left(site)
     return {
         "killed": times,
         "in_a_cell": sum(cell is not None for cell in hit),
@@ -105,11 +105,11 @@ def played(root: Path, times: int, warm: int, seed: int) -> dict[str, Any]:
         "published": kept["published"] - 1,
         "doubled": sum(count for name, count in kept.items() if "doubled" in name)
         + kept["published_twice"],
-        "orphans": orphans,
+        "orphans": len(orphans),
         "reads": seen.reads,
         "invalid_files": len(seen.invalid),
         "falsely_completed": len(seen.false),
-        "examples": (seen.invalid + seen.false)[:5],
+        "examples": (seen.invalid + seen.false + orphans)[:5],
         "warm": warm,
         "machine": machine(),
     }
@@ -158,7 +158,9 @@ class Seen:
         if content is None:
             return
         self.reads += 1
-        for number, cell in enumerate(content.get("cells", [])):
+        if path.suffix != ".ipynb":
+            return
+        for number, cell in enumerate(content["cells"]):
             if cell["metadata"].get("papermill", {}).get("status") != "completed":
                 continue
             said = "".join(cell["outputs"][0]["text"]).strip() if cell["outputs"] else ""

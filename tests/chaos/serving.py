@@ -8,6 +8,7 @@ import platform
 import signal
 import socket
 import sqlite3
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -218,9 +219,20 @@ def parsed(path: Path, wrong: list[str]) -> Any:
         return None
 
 
-def none_left(site: Serving, within_s: float = 5.0) -> list[int]:
-    """Wait until nothing that came of the service is alive; return what is after so many seconds."""
+def none_left(site: Serving, within_s: float = 5.0) -> list[str]:
+    """Wait until nothing that came of the service is alive; name what is after so many seconds."""
     deadline = time.monotonic() + within_s
     while (left := site.left()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return left
+    return [_described(pid) for pid in left]
+
+
+def _described(pid: int) -> str:
+    """Return a process's number, age, state and command."""
+    told = subprocess.run(
+        ["ps", "-o", "pid=,ppid=,etimes=,stat=,args=", "-p", str(pid)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    return " ".join(told.stdout.split())[:200] or f"{pid}, gone by now"

@@ -1,6 +1,6 @@
 """The template: imports everything once, then forks idle children, which are taken one by one.
 
-`python -m triagebook.running.warm.template SOCKET IDLE`. It has one thread for ever, because a
+`python -m triagebook.running.warm.template SOCKET IDLE`. It has one thread when it forks, because a
 fork copies only the thread that calls it: locks held by others would stay locked in the child.
 Its standard input is a pipe whose other end only the service holds; when that closes, it kills all
 its children, with what they started, and ends.
@@ -16,14 +16,16 @@ import gc
 import importlib
 import logging
 import os
+import select
 import selectors
 import signal
 import socket
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from triagebook.running.processes import Identity, adopt_orphans, end, identify, table
 from triagebook.running.runbook import skip_slow_import
@@ -31,6 +33,9 @@ from triagebook.running.sockets import make_sockets_folder, remove_sockets
 from triagebook.running.warm import children
 from triagebook.running.warm.client import SOCKET_VARIABLE
 from triagebook.running.warm.lines import Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REFILL_AFTER_S = 1.0
 """So long after a child was taken the next one is forked: the one taken has the machine first."""
@@ -313,6 +318,29 @@ class Template:
         end([child.who for kind in KINDS for child in self._free(kind)], within_s=2.0)
 
 
+@contextlib.contextmanager
+def ends_with_service() -> Iterator[None]:
+    """End this process where the service goes while the block lasts, which takes seconds.
+
+    By a thread, which has ended before anything is forked.
+    """
+    done, wake = socket.socketpair()
+
+    def look() -> None:
+        ready, _, _ = select.select([0, done.fileno()], [], [])
+        if 0 in ready:
+            os._exit(0)
+
+    looking = threading.Thread(target=look, name="lifeline", daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        wake.close()
+        looking.join()
+        done.close()
+
+
 def prepare() -> None:
     """Import what children need, and let go of what only imports needed."""
     skip_slow_import()
@@ -331,7 +359,8 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     adopt_orphans()
     os.environ[SOCKET_VARIABLE] = path
-    prepare()
+    with ends_with_service():
+        prepare()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     Path(path).unlink(missing_ok=True)
     listener.bind(path)

@@ -222,3 +222,18 @@ def test_the_fingerprint_tells_changes(tmp_path: Path):
     changed = fingerprint([tmp_path, file])
     assert before != changed
     assert fingerprint([tmp_path, file]) == changed
+
+
+def test_a_service_that_ends_while_the_template_imports_leaves_none(tmp_path: Path):
+    log = tmp_path / "template.log"
+    with log.open("wb") as out:
+        template = subprocess.Popen(
+            [sys.executable, "-m", "triagebook.running.warm.template", str(tmp_path / "s"), "1"],
+            stdin=subprocess.PIPE,
+            stderr=out,
+        )
+    assert template.stdin is not None
+    template.stdin.close()
+    assert template.wait(60) == 0
+    assert "ready" not in log.read_text()
+    assert not (tmp_path / "s").exists()
