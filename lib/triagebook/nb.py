@@ -414,6 +414,8 @@ def _collect(
         into=into,
         budget_s=budget_s or None,
         alerts=request.alerts if request else (),
+        # Of the service that the run is about; another that the parameters name has its own.
+        feed=request.feed if request and request.service == name else None,
     )
 
 

@@ -20,11 +20,12 @@ from triagebook.core.errors import (
 from triagebook.core.settings import IntakeSettings, Settings
 from triagebook.incidents.store import Store
 from triagebook.intake.receive import Intake
-from triagebook.intake.sender import SENDERS, Delivery
+from triagebook.intake.sender import SENDERS, Announcing, Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+KINDS = {"deploy", "model", "config", "data", "schedule", "infra", "flag"}
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 
 # One store for all examples of a test, so that hundreds of them take seconds.
@@ -71,8 +72,11 @@ def intake(store: Store, tmp_path: Path) -> Intake:
 def test_there_are_samples_and_they_are_understood(sender, samples):
     assert samples, f"write what {sender} sends into tests/payloads/{sender}/"
     for body in samples:
-        alerts = SENDERS.get(sender)().parse(body, IntakeSettings())
-        assert alerts
+        plugin = SENDERS.get(sender)()
+        alerts = plugin.parse(body, IntakeSettings())
+        announced = plugin.changes(body) if isinstance(plugin, Announcing) else []
+        assert alerts or announced
+        assert all(one.change.kind in KINDS and one.subject for one in announced)
         assert all(alert.sender == sender and alert.fingerprint for alert in alerts)
 
 
@@ -80,6 +84,11 @@ def test_the_same_body_gives_the_same_alerts(sender, samples):
     parse = SENDERS.get(sender)().parse
     known = IntakeSettings()
     assert [parse(body, known) for body in samples] == [parse(body, known) for body in samples]
+    plugin = SENDERS.get(sender)()
+    if isinstance(plugin, Announcing):
+        assert [plugin.changes(body) for body in samples] == [
+            plugin.changes(body) for body in samples
+        ]
 
 
 def test_what_no_sender_sends_is_not_understood(sender):
@@ -128,7 +137,8 @@ def taken(intake: Intake, store: Store, sender: str, body: bytes) -> None:
     assert store.deliveries.body(receipt.delivery_id) == body
     assert (receipt.why is None) == (receipt.status == "processed")
     json.dumps(receipt.as_json()).encode()
-    for view in [*store.quarantined(limit=1), *store.incidents(limit=1), *store.alerts(limit=1)]:
+    shown = [store.quarantined, store.incidents, store.alerts, store.changes.latest]
+    for view in [view for latest in shown for view in latest(limit=1)]:
         json.dumps(view.as_json()).encode()
 
 

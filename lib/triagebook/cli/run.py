@@ -214,6 +214,7 @@ def _execute(
     """Run an incident's present attempt here, and record what came of it."""
     from triagebook.cli.incidents import read_diagnosis
     from triagebook.cli.steps import RunView
+    from triagebook.running.feed import feed_for
     from triagebook.running.foreground import run_now
 
     view = store.incident(name)
@@ -233,6 +234,7 @@ def _execute(
                 bundle=bundle,
                 alerts=store.told(name),
                 number=view.attempt,
+                feed=feed_for(store, settings, view.service) if bundle is None else None,
                 on_progress=shown.see,
             )
     except BaseException as error:

@@ -93,6 +93,10 @@ class ModelInfo(_Open):
     name: str | None = None
     version: str | None = None
     task: Literal["classification", "regression"] | None = None
+    alias: str | None = Field(
+        default=None,
+        description="of a registry, that it is loaded by; `latest`: the newest version",
+    )
 
 
 class Schedule(_Open):
@@ -175,6 +179,10 @@ class Change(_Open):
     @classmethod
     def _text(cls, value: object) -> object:
         return value if value is None or isinstance(value, str) else str(value)
+
+
+FEED: Final = "feed"
+"""The ledger's name for changes that were posted to the service, and not pulled."""
 
 
 class TaskRun(_Open):
@@ -367,6 +375,18 @@ class Diagnosis(_Strict):
 # --- running -------------------------------------------------------------------------------------
 
 
+class ChangeFeed(_Strict):
+    """What was posted about changes to a run's service, oldest first.
+
+    `posted_by` names the senders that are configured for it, or have posted any change. `cut`:
+    there are older ones, which are left out. Which of them lie in the windows, the kernel says.
+    """
+
+    posted_by: list[str] = Field(min_length=1)
+    changes: list[Change] = Field(default_factory=list)
+    cut: bool = False
+
+
 class RunRequest(_Strict):
     """request.json in an attempt's folder: what the service asks of the notebook's kernel."""
 
@@ -386,6 +406,7 @@ class RunRequest(_Strict):
     deadline_s: float = 300.0
     memory_bytes: int | None = None
     live: str | None = None  # the file that says where the Jupyter server is
+    feed: ChangeFeed | None = None  # null where nobody posts changes
 
 
 class Progress(_Strict):

@@ -173,7 +173,10 @@ class ServiceSettings(Part):
     escalation: list[str] = Field(default_factory=list, description="who to call, in order")
     price: float | None = Field(default=None, ge=0, description="cost of one wrong prediction")
     currency: str | None = Field(default=None, description="of the price, such as EUR")
-    model: ModelInfo | None = Field(default=None, description="`name`, `version`, `task`")
+    model: ModelInfo | None = Field(
+        default=None,
+        description="`name`, `version`, `task`, and the registry's `alias` that it is loaded by",
+    )
     tasks: list[str] = Field(default_factory=list, description="PIPELINE.TASK, upstream first")
     dependencies: list[str] = Field(
         default_factory=list, description="systems it calls or is fed by"

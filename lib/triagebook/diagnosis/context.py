@@ -18,6 +18,7 @@ from triagebook.analysis.telemetry import Names, Reading, readings
 from triagebook.core.models import IncidentType
 from triagebook.diagnosis.logged import component_of
 from triagebook.diagnosis.scene import Scene
+from triagebook.evidence.layout import is_silent_feed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -416,7 +417,11 @@ class Context:
     def why_missing(self, kind: str, part: str | None = None) -> str | None:
         """Say why evidence of a kind is not there; None where it is."""
         usable = {"ok", "stale", "truncated", "empty"}
-        entries = [e for e in self.bundle.ledger if self._about(e.source, e.kind, kind, part)]
+        entries = [
+            e
+            for e in self.bundle.ledger
+            if self._about(e.source, e.kind, kind, part) and not is_silent_feed(e)
+        ]
         if any(e.status in usable for e in entries):
             return None
         if not entries:

@@ -23,6 +23,7 @@ from triagebook.evidence.layout import (
     SIDES,
     USABLE,
     files_of,
+    is_silent_feed,
     kind_of,
     part_of,
     sha256_of,
@@ -185,7 +186,7 @@ class Bundle:
             there is none. Empty only where the ledger knows nothing of the kind.
         """
         entries = self._entries(kind, part)
-        usable = [entry.id for entry in entries if entry.status in USABLE]
+        usable = [e.id for e in entries if e.status in USABLE and not is_silent_feed(e)]
         return usable or [entry.id for entry in entries]
 
     def missing_ids(self, kind: str, part: str | None = None) -> list[str]:

@@ -11,10 +11,11 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from triagebook.core.errors import SourceDataError, TriagebookError
-from triagebook.core.models import Change, PullStatus, Service, TableSpec, TaskRun
+from triagebook.core.models import FEED, Change, PullStatus, Service, TableSpec, TaskRun
 from triagebook.core.settings import TablePull
 from triagebook.core.times import iso
 from triagebook.evidence.bundle import Bundle
+from triagebook.evidence.feed import inside, merge_feed
 from triagebook.evidence.layout import KINDS, SIDES
 from triagebook.evidence.ledger import Ledger
 from triagebook.evidence.parallel import Job, Outcome, run_all
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from triagebook.core.models import Alert, Windows
+    from triagebook.core.models import Alert, ChangeFeed, Windows
     from triagebook.core.settings import ServiceSettings, Settings
 
 _NOT_CONFIGURED = {
@@ -76,6 +77,7 @@ def collect(
     into: Path,
     budget_s: float | None = None,
     alerts: Sequence[Alert] = (),
+    feed: ChangeFeed | None = None,
 ) -> Bundle:
     """Ask all sources of a service at once, and keep what they gave as a bundle.
 
@@ -99,6 +101,8 @@ def collect(
         Seconds for all pulls together; None takes that of the settings. Writing comes on top.
     alerts : sequence of Alert
         All that belong to the incident, as far as is known now.
+    feed : ChangeFeed or None
+        What was posted about changes to the service; None where nobody posts any.
 
     Returns
     -------
@@ -112,7 +116,8 @@ def collect(
     """
     budget_s = settings.budget if budget_s is None else budget_s
     ledger = Ledger(root)
-    pulls = _plan(service, windows, ledger)
+    span = (windows.reference[0], windows.current[1])
+    pulls = _plan(service, windows, ledger, feed)
     jobs = [
         Job(_job(settings, pull, root), min(pull.one.pull.budget or budget_s, budget_s))
         for pull in pulls
@@ -120,6 +125,12 @@ def collect(
     parts = _Parts()
     for pull, outcome in zip(pulls, run_all(jobs, budget_s), strict=True):
         _note(ledger, pull, outcome, parts)
+    if feed is not None:
+        entry = next(entry.id for entry in ledger if entry.source == FEED)
+        posted = merge_feed(feed, span, _flat(parts.changes) or [], ledger, entry)
+        # Silence is no proof that nothing was changed: it must not read as "asked, nothing there".
+        if posted:
+            parts.changes.append(posted)
     write_bundle(
         into,
         alert=on_replay_clock(alert, service),
@@ -139,7 +150,9 @@ def collect(
     return Bundle.read(into)
 
 
-def _plan(service: ServiceSettings | None, windows: Windows, ledger: Ledger) -> list[_Pull]:
+def _plan(
+    service: ServiceSettings | None, windows: Windows, ledger: Ledger, feed: ChangeFeed | None
+) -> list[_Pull]:
     span = (windows.reference[0], windows.current[1])
     pulls: list[_Pull] = []
     ones = list(configured(service)) if service else []
@@ -149,7 +162,8 @@ def _plan(service: ServiceSettings | None, windows: Windows, ledger: Ledger) -> 
             ledger.close(name, "ok", rows=len(service.topology), query="triagebook.toml")
             continue
         mine = [one for one in ones if one.kind == kind]
-        if not mine:
+        posted = feed if kind == "changes" else None
+        if not mine and not (posted and inside(posted, span)):
             why = _NOT_CONFIGURED[kind] if service else "no such service in triagebook.toml"
             ledger.not_configured(kind, why)
         for one in mine:
@@ -160,6 +174,8 @@ def _plan(service: ServiceSettings | None, windows: Windows, ledger: Ledger) -> 
                     pulls.append(_Pull(name, one, window, side))
             else:
                 pulls.append(_Pull(ledger.open(one.label, kind, span), one, span))
+        if posted is not None:
+            ledger.open(FEED, kind, span)
     return pulls
 
 

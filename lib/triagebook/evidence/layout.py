@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal, get_args
 
+from triagebook.core.models import FEED
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -31,6 +33,11 @@ def kind_of(entry: LedgerEntry) -> str:
         if word in KINDS:
             return word
     return "other"
+
+
+def is_silent_feed(entry: LedgerEntry) -> bool:
+    """Tell whether an entry says that nothing was posted, which is no proof that nothing happened."""
+    return entry.source == FEED and entry.status == "empty"
 
 
 def part_of(entry: LedgerEntry) -> str | None:

@@ -1,4 +1,4 @@
-"""Apply the alerts of one delivery: episodes open and close, incidents open and resolve."""
+"""Apply one delivery: episodes open and close, incidents open and resolve, changes are kept."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from triagebook.core.errors import StoreError
 from triagebook.core.times import iso
+from triagebook.incidents.changes import Announced, keep
 from triagebook.incidents.correlation import Correlation, Place
 from triagebook.incidents.deliveries import settle
 from triagebook.incidents.fingerprints import of_alert
@@ -81,8 +82,9 @@ def apply_delivery(
     alerts_: Sequence[Alert],
     route: Callable[[Alert], Route],
     over: Over = DELIVERY_ALONE,
+    announced: Sequence[Announced] = (),
 ) -> Applied | None:
-    """Apply the alerts of a stored delivery, all in one transaction, and mark it processed.
+    """Apply the alerts and changes of a stored delivery, in one transaction, and mark it processed.
 
     A firing alert whose episode is open changes nothing but that episode. A new one goes back to
     the incident it was part of a short while ago, or joins the incident that another firing alert
@@ -100,6 +102,8 @@ def apply_delivery(
         Says where an alert goes.
     over : Over
         What holds over time.
+    announced : sequence of Announced
+        What the body says was changed.
 
     Returns
     -------
@@ -117,8 +121,9 @@ def apply_delivery(
                 if not settle(connection, delivery, "processed"):
                     return None
                 over.correlation.lock(connection, (item.route for item in routed))
-                now = found.received_at
-                work = _Work(store, connection, found.sender, delivery, now, over)
+                sender, now = found.sender, found.received_at
+                keep(connection, announced, delivery, sender, now)
+                work = _Work(store, connection, sender, delivery, now, over)
                 return work.apply(routed)
         except IntegrityError:
             if not left:

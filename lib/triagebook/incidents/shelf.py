@@ -15,6 +15,7 @@ from triagebook.incidents.search import note_words
 from triagebook.incidents.tables import (
     UtcTime,
     alerts,
+    changes,
     deliveries,
     episodes,
     incident_words,
@@ -103,6 +104,7 @@ def remove(
                 # One delivery may have opened several incidents.
                 deliveries.c.id.not_in(_referred(alerts.c.delivery_id)),
                 deliveries.c.id.not_in(_referred(incidents.c.delivery_id)),
+                deliveries.c.id.not_in(_referred(changes.c.delivery_id)),
             )
         )
         return True
@@ -144,6 +146,7 @@ def loose(store: Store, before: datetime, limit: int) -> Content:
     """Return deliveries that came before a moment and belong to no incident, with their alerts.
 
     An end that nothing waited for, a test, the watchdog, what was never understood. Oldest first.
+    What told of changes stays: the feed looks back on it.
     """
     with store.database.read() as connection:
         query = select(deliveries).where(_loose(before)).order_by(deliveries.c.seq).limit(limit)
@@ -173,11 +176,13 @@ def _loose(before: datetime) -> ColumnElement[bool]:
         alerts.c.delivery_id == deliveries.c.id, alerts.c.incident_id.is_not(None)
     )
     opened_one = exists().where(incidents.c.delivery_id == deliveries.c.id)
+    told_changes = exists().where(changes.c.delivery_id == deliveries.c.id)
     return and_(
         deliveries.c.received_at < before,
         deliveries.c.status.in_(("processed", "quarantined")),
         ~of_an_incident,
         ~opened_one,
+        ~told_changes,
     )
 
 

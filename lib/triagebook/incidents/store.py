@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, func, insert, select, update
 
 from triagebook.core.errors import NotFoundError, SupersededError
 from triagebook.core.times import now_utc
+from triagebook.incidents.changes import Changes
 from triagebook.incidents.database import Database
 from triagebook.incidents.deliveries import Deliveries
 from triagebook.incidents.ids import random_tail
@@ -74,6 +75,8 @@ class Store:
         Runs that wait or are held back.
     refreshes : Refreshes
         When notebooks are executed again.
+    changes : Changes
+        What senders of changes posted.
 
     Raises
     ------
@@ -95,6 +98,7 @@ class Store:
         self.deliveries = Deliveries(self.database, clock, tail)
         self.line = Line(self.database, clock)
         self.refreshes = Refreshes(self.database, clock)
+        self.changes = Changes(self.database, clock)
 
     @classmethod
     def open(cls, home: Home, settings: Settings | None = None) -> Self:

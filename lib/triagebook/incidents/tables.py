@@ -178,6 +178,23 @@ timeline = Table(
     Index("timeline_by_incident", "incident_id", "id"),
 )
 
+# What was changed, as senders of changes posted it. Not what triagebook itself changes.
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", _BigKey, primary_key=True),
+    Column("delivery_id", String(32), ForeignKey("deliveries.id"), nullable=False),
+    Column("position", Integer, nullable=False),  # in its delivery, from 0
+    Column("sender", String(64), nullable=False),
+    Column("subject", String(256), nullable=False),  # what was changed, such as a model's name
+    Column("alias", String(256)),  # what of the subject points at `to` since; null: nothing does
+    Column("ts", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("change", JSON, nullable=False),
+    UniqueConstraint("delivery_id", "position", name="changes_once"),
+    Index("changes_by_subject", "subject", "ts"),
+)
+
 runs = Table(
     "runs",
     metadata,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from triagebook.core.models import Alert, IncidentType
+from triagebook.core.models import Alert, Change, IncidentType
 from triagebook.core.times import Utc
 from triagebook.incidents.priority import USUAL, Level, level
 
@@ -168,6 +168,25 @@ class DeliveryView(_View):
     body_bytes: int
     body_sha256: str
     preview: str = ""
+
+
+class ChangeView(_View):
+    """A change of the feed: `ts` is when it was made, as its sender says, `received_at` by our clock.
+
+    `alias` is what of the subject points at the change's `to` since, null where nothing was put
+    into use; `again`: it pointed there before. The change's `from` is null where the feed does not
+    know it.
+    """
+
+    id: int
+    delivery_id: str
+    sender: str
+    subject: str
+    alias: str | None = None
+    ts: Utc
+    received_at: Utc
+    again: bool = False
+    change: Change
 
 
 class Counts(_View):

@@ -1,4 +1,4 @@
-"""Receive a delivery: authenticate, keep it, answer; then parse it and open incidents."""
+"""Receive a delivery: authenticate, keep it, answer; then parse it, open incidents, keep changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from triagebook.core.settings import IntakeSettings
 from triagebook.incidents.lifecycle import Applied, Over, apply_delivery, outcome_of
 from triagebook.incidents.routes import route
 from triagebook.incidents.views import DeliveryStatus
-from triagebook.intake.sender import SENDERS, Confirming, Delivery, Sender
+from triagebook.intake.sender import SENDERS, Announcing, Confirming, Delivery, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -220,9 +220,12 @@ class Intake:
         if view is None or view.status != "stored":
             return
         try:
-            body = self._store.deliveries.body(delivery)
-            alerts = self._without_watchdog(_sender(view.sender).parse(body, self._of(view.sender)))
-            applied = apply_delivery(self._store, delivery, alerts, self._route, self._over)
+            body, plugin = self._store.deliveries.body(delivery), _sender(view.sender)
+            alerts = self._without_watchdog(plugin.parse(body, self._of(view.sender)))
+            announced = plugin.changes(body) if isinstance(plugin, Announcing) else []
+            applied = apply_delivery(
+                self._store, delivery, alerts, self._route, self._over, announced
+            )
         except StoreError:
             raise
         except (NotUnderstoodError, UnknownSenderError) as error:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from triagebook.core.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from triagebook.core.models import Alert
     from triagebook.core.settings import IntakeSettings
+    from triagebook.incidents.changes import Announced
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,27 @@ class Confirming(Protocol):
         """
 
 
+@runtime_checkable
+class Announcing(Protocol):
+    """A sender that tells of changes; it may post alerts as well."""
+
+    def changes(self, body: bytes) -> list[Announced]:
+        """Return what a body says was changed; called after `parse`, once the delivery is kept.
+
+        Raises
+        ------
+        NotUnderstoodError
+            The body is not what this sender sends; it goes to quarantine.
+        """
+
+
 SENDERS: Registry[type[Sender]] = Registry(
     "alert sender", "triagebook.intake.senders", "triagebook.senders"
 )
 """The installed senders, by the name in `POST /intake/{sender}`."""
+
+
+def announcing(names: Iterable[str]) -> list[str]:
+    """Return those of some senders that are installed and tell of changes, sorted."""
+    known = {name for name in names if name in SENDERS}
+    return sorted(name for name in known if issubclass(SENDERS.get(name), Announcing))

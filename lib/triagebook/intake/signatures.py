@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from typing import TYPE_CHECKING
@@ -38,10 +39,19 @@ def signing_secret(settings: IntakeSettings, root: Path) -> bytes:
 
 def hex_digest(secret: bytes, *parts: bytes) -> str:
     """Return the HMAC-SHA256 of some bytes in a row, as lower-case hex."""
+    return _digest(secret, parts).hex()
+
+
+def base64_digest(secret: bytes, *parts: bytes) -> str:
+    """Return the HMAC-SHA256 of some bytes in a row, in base64."""
+    return base64.b64encode(_digest(secret, parts)).decode("ascii")
+
+
+def _digest(secret: bytes, parts: Iterable[bytes]) -> bytes:
     made = hmac.new(secret, digestmod=hashlib.sha256)
     for part in parts:
         made.update(part)
-    return made.hexdigest()
+    return made.digest()
 
 
 def any_equal(given: Iterable[str], expected: str) -> bool:

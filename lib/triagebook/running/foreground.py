@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from triagebook.core.models import Progress
+    from triagebook.core.models import ChangeFeed, Progress
     from triagebook.core.settings import Settings
 
 
@@ -46,6 +46,7 @@ def run_now(
     bundle: Path | None = None,
     alerts: Sequence[Alert] = (),
     number: int | None = None,
+    feed: ChangeFeed | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> ForegroundRun:
     """Execute a runbook and publish it in `runs/<incident_id>/`.
@@ -72,6 +73,8 @@ def run_now(
         All that belong to the incident, where it has more than one.
     number : int, optional
         The attempt's; by default the next after those whose folders are there.
+    feed : ChangeFeed, optional
+        What was posted about changes: `running.feed.feed_for`, where there is a store.
     on_progress : callable, optional
         Gets each line of progress while the notebook runs.
 
@@ -102,6 +105,7 @@ def run_now(
         parameters=parameters or {},
         deadline_s=settings.server.deadline,
         memory_bytes=memory_bytes(settings.server),
+        feed=feed,
     )
     check_declared(request.runbook, request.parameters, notebooks)
     attempt.prepare(request, notebooks=notebooks, bundle=bundle)

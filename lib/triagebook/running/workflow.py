@@ -15,6 +15,7 @@ from triagebook.core.errors import NotFoundError, RunError, SupersededError
 from triagebook.core.models import RunRequest
 from triagebook.incidents.takeover import current
 from triagebook.running.attempt import Attempt, RunResult, read_json
+from triagebook.running.feed import feed_for
 from triagebook.running.limits import memory_bytes
 from triagebook.running.progress import ProgressLog
 from triagebook.running.publish import publish
@@ -184,6 +185,7 @@ def prepare(incident_id: str, number: int) -> None:
         deadline_s=here.settings.server.deadline,
         memory_bytes=memory_bytes(here.settings.server),
         live=here.live(),
+        feed=feed_for(here.store, here.settings, incident.service),
     )
     here.attempt(incident_id, number).prepare(
         request, notebooks=own_runbooks(here.home, here.settings)

@@ -18,6 +18,7 @@ from triagebook.web.events import follow
 from triagebook.web.line import with_places
 from triagebook.web.schemas import (
     AlertList,
+    ChangeList,
     IncidentDetail,
     IncidentList,
     IncidentListed,
@@ -61,6 +62,22 @@ def alerts(here: Here, limit: Limit = 100) -> AlertList:
     """List the alerts that came in, newest first."""
     found = here.store.alerts(limit=limit)
     return AlertList(alerts=found, count=len(found))
+
+
+@router.get("/changes")
+def changes(
+    here: Here,
+    subject: Annotated[
+        str | None,
+        Query(
+            max_length=256, pattern="^[^\\x00]*$", description="what was changed: a model's name"
+        ),
+    ] = None,
+    limit: Limit = 100,
+) -> ChangeList:
+    """List the changes that were posted, by whomever and about whatever, newest first."""
+    found = here.store.changes.latest(limit=limit, subject=subject)
+    return ChangeList(changes=found, count=len(found))
 
 
 @router.get("/quarantine")

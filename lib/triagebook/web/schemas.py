@@ -9,6 +9,7 @@ from triagebook.core.times import Utc  # noqa: TC001 - pydantic needs it at run 
 from triagebook.incidents.line import Sizes
 from triagebook.incidents.views import (
     AlertView,
+    ChangeView,
     DeliveryView,
     EpisodeView,
     IncidentView,
@@ -118,6 +119,13 @@ class AlertList(BaseModel):
     """Alerts, newest first."""
 
     alerts: list[AlertView]
+    count: int
+
+
+class ChangeList(BaseModel):
+    """Changes that were posted, newest first."""
+
+    changes: list[ChangeView]
     count: int
 
 

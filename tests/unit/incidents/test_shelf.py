@@ -9,7 +9,11 @@ import pytest
 from sqlalchemy import func, select
 
 from triagebook.core.errors import StoreError
+from triagebook.core.models import Change
 from triagebook.incidents import shelf
+from triagebook.incidents.changes import Announced
+from triagebook.incidents.lifecycle import apply_delivery
+from triagebook.incidents.routes import route
 from triagebook.incidents.tables import (
     alerts,
     deliveries,
@@ -179,3 +183,18 @@ def test_deliveries_of_no_incident_are_loose(store, deliver, drift, clock, ended
     assert shelf.remove_loose(store, content, clock.now) == 0
     assert store.deliveries.get(unread) is not None
     assert len(store.alerts(ended)) == 2
+
+
+def test_deliveries_that_told_of_changes_stay(store, settings, drift, clock, tmp_path):
+    told = Announced("churn-model", Change(ts=clock.now, to="2"), "champion")
+    alone = store.deliveries.add("mlflow", {}, b"{}")
+    apply_delivery(store, alone, [], lambda _: None, announced=[told])
+    both = store.deliveries.add("another", {}, b"{}")
+    way = route(drift(), settings, tmp_path)
+    (name,) = apply_delivery(store, both, [drift()], lambda _: way, announced=[told]).opened
+    clock.go_on(DAY_S)
+    assert shelf.loose(store, clock.now, 10)["deliveries"] == []
+    assert shelf.remove(store, name, shelf.rows_of(store, name), lambda: None)
+    assert store.incident(name) is None
+    assert [view.delivery_id for view in store.changes.latest()] == [both, alone]
+    assert store.deliveries.body(both) == b"{}"
