@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import nbformat
 import pytest
@@ -12,11 +13,14 @@ from tests.unit.cli.samples import write_home
 from triagebook.cli.main import app
 from triagebook.cli.run import read_alert
 from triagebook.core.errors import NotFoundError, NotUnderstoodError
-from triagebook.core.models import Alert, IncidentType
+from triagebook.core.models import Alert, Change, IncidentType
 from triagebook.core.paths import Home
-from triagebook.incidents.lifecycle import open_incident
+from triagebook.core.times import now_utc
+from triagebook.incidents.changes import Announced
+from triagebook.incidents.lifecycle import apply_delivery, open_incident
 from triagebook.incidents.routes import Route
 from triagebook.incidents.store import Store
+from triagebook.running.attempt import Attempt
 
 
 @pytest.fixture
@@ -65,6 +69,19 @@ def test_run_for_a_service_prints_the_card_and_records_the_incident(home):
     assert found.headline == "distance arrives in kilometres"
     assert found.alert.starts_at.isoformat() == "2013-06-04T22:00:00+00:00"
     assert (home.run_dir(found.id) / "investigation.ipynb").is_file()
+
+
+def test_run_takes_along_what_was_posted_about_changes(home):
+    at = now_utc() - timedelta(hours=1)
+    told = Announced("flight-delay", Change(ts=at, kind="model", what="m", to="8"), "champion")
+    with Store.open(home) as store:
+        name = store.deliveries.add("mlflow", {}, b"{}")
+        apply_delivery(store, name, [], lambda _: None, announced=[told])
+    result = call("run", "--home", str(home.root), "--service", "flight-delay")
+    assert result.exit_code == 0, result.output
+    (found,) = incidents(home)
+    request = Attempt(home.attempt_dir(found.id, 1)).request()
+    assert [change.to for change in request.feed.changes] == ["8"]
 
 
 def test_run_for_an_alert_file_prints_json_and_nothing_else(home, tmp_path):

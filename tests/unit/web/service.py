@@ -1,4 +1,4 @@
-"""The real service in a thread, on a free port, with a queue that executes nothing."""
+"""The real service in a thread, on a free port; its queue executes nothing, unless told to."""
 
 from __future__ import annotations
 
@@ -49,25 +49,25 @@ class Service:
 
 
 @contextmanager
-def running(root: Path, **settings: Any) -> Iterator[Service]:
-    """Start the service on a home, stop it at the end."""
+def running(root: Path, *, executes: bool = False, **settings: Any) -> Iterator[Service]:
+    """Start the service on a home, stop it at the end; with `executes` it runs notebooks for real."""
     (root / "token").write_text(TOKEN, encoding="utf-8")
     settings.setdefault("intake", {"alertmanager": {"token": {"file": "token"}}})
     settings.setdefault("service", [{"name": "flight-delay", "kind": "model"}])
     home, queue = Home(root), FakeQueue()
-    app = create_app(home, Settings(**settings), queue=queue)
+    app = create_app(home, Settings(**settings), queue=None if executes else queue)
     listening = socket.create_server(("127.0.0.1", 0), backlog=256)
     up = threading.Event()
     server = make_server(app, up.set)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     try:
-        assert up.wait(20), "the service did not start"
+        assert up.wait(60 if executes else 20), "the service did not start"
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         with httpx.Client(base_url=url, timeout=20) as client:
             yield Service(home, url, queue, app.state.context, client, server)
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(60 if executes else 20)
         listening.close()
     assert not thread.is_alive(), "the service did not stop"

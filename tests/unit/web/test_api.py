@@ -13,6 +13,7 @@ def test_nothing_yet_is_an_empty_list(service):
     empty = {"incidents": [], "count": 0, "sizes": sizes}
     assert service.client.get("/api/incidents").json() == empty
     assert service.client.get("/api/alerts").json() == {"alerts": [], "count": 0}
+    assert service.client.get("/api/changes").json() == {"changes": [], "count": 0}
     assert service.client.get("/api/quarantine").json() == {"deliveries": [], "count": 0}
 
 
@@ -133,6 +134,7 @@ def test_openapi_describes_every_answer(standing):
         "/api/incidents",
         "/api/incidents/{incident_id}",
         "/api/alerts",
+        "/api/changes",
         "/api/quarantine",
         "/api/incidents/{incident_id}/events",
         "/healthz",
@@ -144,6 +146,7 @@ def test_openapi_describes_every_answer(standing):
         "/api/incidents",
         "/api/incidents/{incident_id}",
         "/api/alerts",
+        "/api/changes",
         "/api/quarantine",
         "/readyz",
     ):
