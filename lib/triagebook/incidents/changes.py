@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import func, insert, select, tuple_
 
 from triagebook.core.models import Change
 from triagebook.core.times import iso
@@ -79,9 +79,14 @@ class Changes:
 
     def senders(self) -> list[str]:
         """Return who posted any change so far, sorted."""
-        query = select(changes.c.sender).distinct().order_by(changes.c.sender)
+        found: list[str] = []
         with self._database.read() as connection:
-            return list(connection.scalars(query))
+            # From one to the next by the index: DISTINCT would read every row.
+            query = select(func.min(changes.c.sender))
+            while (sender := connection.scalar(query)) is not None:
+                found.append(sender)
+                query = select(func.min(changes.c.sender)).where(changes.c.sender > sender)
+        return found
 
     def _views(
         self,

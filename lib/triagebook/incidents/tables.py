@@ -193,6 +193,7 @@ changes = Table(
     Column("change", JSON, nullable=False),
     UniqueConstraint("delivery_id", "position", name="changes_once"),
     Index("changes_by_subject", "subject", "ts"),
+    Index("changes_by_alias", "sender", "subject", "alias", "ts"),
 )
 
 runs = Table(

@@ -15,8 +15,11 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 import triagebook
 from triagebook.core.errors import StoreError
+from triagebook.core.models import Change
 from triagebook.core.paths import Home
+from triagebook.incidents.changes import Announced
 from triagebook.incidents.database import _MIGRATIONS, Database, _config, head
+from triagebook.incidents.lifecycle import apply_delivery
 from triagebook.incidents.store import Store
 from triagebook.incidents.tables import deliveries, episodes, metadata
 
@@ -96,6 +99,26 @@ def test_runs_that_wait_keep_their_order_when_the_line_is_added(url):
         assert store.line.place("inc-2") == 2
         # What was there before a search had a table of its own is found as well.
         assert [one.id for one in store.incidents(text="INC-2")] == ["inc-2"]
+
+
+def test_a_store_of_before_gets_a_feed_and_keeps_what_it_has(url):
+    config, engine = _config(), create_engine(url)
+    with engine.connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        connection.execute(
+            text(
+                "INSERT INTO deliveries (id, sender, received_at, headers, body, body_bytes, "
+                "body_sha256, status) VALUES ('dlv-1', 'mlflow', '2013-06-04 12:00:00.000000', '{}', "
+                "x'7b7d', 2, 'x', 'stored')"
+            )
+        )
+    engine.dispose()
+    with Store(url) as store:
+        assert (store.deliveries.stored(), store.changes.latest()) == (["dlv-1"], [])
+        told = Announced("m", Change(ts="2013-06-04T11:00:00Z", to="1"), "champion")
+        apply_delivery(store, "dlv-1", [], lambda _: None, announced=[told])
+        assert [view.change.to for view in store.changes.latest()] == ["1"]
 
 
 def test_services_that_start_together_all_find_it_ready(url):

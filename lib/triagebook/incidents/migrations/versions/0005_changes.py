@@ -23,3 +23,4 @@ def upgrade() -> None:
         sa.UniqueConstraint("delivery_id", "position", name="changes_once"),
     )
     op.create_index("changes_by_subject", "changes", ["subject", "ts"])
+    op.create_index("changes_by_alias", "changes", ["sender", "subject", "alias", "ts"])
