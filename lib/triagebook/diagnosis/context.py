@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -95,6 +96,18 @@ def every_row(
 def moment(nanoseconds: int) -> pd.Timestamp:
     """Turn nanoseconds since 1970 into an aware UTC timestamp."""
     return pd.Timestamp(nanoseconds, unit="ns", tz="UTC")
+
+
+def alerted_at(ctx: Context) -> datetime:
+    """Return when the alert began: where its sender's clock is out by days, the end of what is looked at.
+
+    A year of 9999 also is none that nanoseconds can hold.
+    """
+    windows = ctx.bundle.windows
+    told, last = ctx.bundle.alert.starts_at, windows.current[1]
+    if told is None or not windows.reference[0] <= told <= last + timedelta(days=1):
+        return last
+    return told
 
 
 def nanoseconds(when: datetime) -> int:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from triagebook.core.models import Alert, Change, IncidentType
 from triagebook.core.times import Utc
+from triagebook.incidents.clocks import doubts_of_message, doubts_of_start
 from triagebook.incidents.priority import USUAL, Level, level
 
 DeliveryStatus = Literal["stored", "processed", "quarantined"]
@@ -111,6 +112,12 @@ class AlertView(_View):
     received_at: Utc
     alert: Alert
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def doubts(self) -> list[str]:
+        """What cannot be true of the times that it tells."""
+        return doubts_of_message(self.alert, self.received_at)
+
 
 class EpisodeView(_View):
     """An alert from its firing to its end. `alert` is how it was told last, `alerts` how often."""
@@ -127,6 +134,12 @@ class EpisodeView(_View):
     silenced_by: str | None = None
     alerts: int
     alert: Alert | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def doubts(self) -> list[str]:
+        """What speaks against the start that its sender tells."""
+        return doubts_of_start(self.starts_at, self.opened_at)
 
     def as_alert(self) -> Alert:
         """Return the alert as a whole: since when, and until when where it is over.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from triagebook.core.errors import NotUnderstoodError
-from triagebook.core.times import to_utc
 from triagebook.intake.body import HINT
+from triagebook.intake.times import read_epoch, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=BaseModel)
 
 _SHOWN_PROBLEMS = 3
-_NO_YEAR = "0001-"
-_LATEST_S = 253_402_300_799  # the last second of the year 9999
 
 
 class Shape(BaseModel):
@@ -44,38 +42,6 @@ def problems(error: ValidationError) -> str:
     ]
     more = f" and {len(found) - _SHOWN_PROBLEMS} more" if len(found) > _SHOWN_PROBLEMS else ""
     return "; ".join(found[:_SHOWN_PROBLEMS]) + more
-
-
-def read_time(value: object) -> datetime | None:
-    """Read a time as text; Go's year 1 and an empty text mean that there is none."""
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        message = "expected a time as text"
-        raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError into a located message
-    if value.startswith(_NO_YEAR):
-        return None
-    try:
-        return to_utc(value)
-    except OverflowError as error:
-        message = f"{value!r} is no time that a clock can show"
-        raise ValueError(message) from error
-
-
-def read_epoch(value: object) -> datetime | None:
-    """Read seconds, or milliseconds, since 1970: a number or its text; none where it is empty or 0."""
-    if value is None or value in ("", 0, "0"):
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        message = "expected seconds since 1970"
-        raise ValueError(message)  # noqa: TRY004 - pydantic turns ValueError into a located message
-    seconds = float(value)
-    if seconds > _LATEST_S:
-        seconds /= 1_000
-    if not 0 <= seconds <= _LATEST_S:
-        message = f"{value!r} is no time that a clock can show"
-        raise ValueError(message)
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 Time = Annotated[datetime | None, BeforeValidator(read_time)]

@@ -185,7 +185,7 @@ def test_keys_of_later_versions_pass():
         (build.webhook(build.alert()) | {"alerts": [{"status": "firing"}]}, "alerts.0.labels"),
         (build.webhook({**build.alert(), "labels": {"a": 1}}), "alerts.0.labels.a"),
         (build.webhook({**build.alert(), "startsAt": "soon"}), "alerts.0.startsAt"),
-        (build.webhook({**build.alert(), "startsAt": 5}), "alerts.0.startsAt"),
+        (build.webhook({**build.alert(), "startsAt": [5]}), "alerts.0.startsAt"),
         (
             build.webhook({**build.alert(), "endsAt": "9999-12-31T23:00:00-05:00"}),
             "alerts.0.endsAt",

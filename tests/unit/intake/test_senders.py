@@ -165,7 +165,22 @@ def test_too_few_data_are_neither_an_alarm_nor_its_end():
     assert parse("cloudwatch", {**document, "Message": json.dumps(message)}) == []
 
 
-@pytest.mark.parametrize("message", ["hello", "[]", "{}", "[" * 5_000])
+ALARM = '{"AlarmName": "%s", "NewStateValue": "ALARM", "Trigger": {"Threshold": %s}}'
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "hello",
+        "[]",
+        "{}",
+        "[" * 5_000,
+        # Escaped twice, so that the envelope itself holds nothing that is wrong.
+        ALARM % ("a\\u0000b", 1),
+        ALARM % ("\\ud800", 1),
+        ALARM % ("a", "NaN"),
+    ],
+)
 def test_other_messages_of_a_topic_are_not_understood(message):
     with pytest.raises(NotUnderstoodError):
         parse("cloudwatch", {**sample("cloudwatch", "alarm"), "Message": message})

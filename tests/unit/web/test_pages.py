@@ -204,3 +204,15 @@ def test_an_error_is_a_page_that_says_what_to_do(standing, path):
     assert answer.status_code == 404
     assert '<a href="/">all incidents</a>' in answer.text
     assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_a_clock_that_is_off_is_said_beside_the_alert(service):
+    ahead = webhook("a").replace(b"2013-06-04T02:05:00Z", b"9999-12-31T23:59:59Z")
+    first = service.incident(ahead)
+    text = _text(service.client.get(f"/incidents/{first}").text)
+    assert "its sender's clock is ahead of ours" in text.replace("&#39;", "'")
+    found = service.client.get(f"/api/incidents/{first}").json()
+    assert "ahead of ours" in found["alerts"][0]["doubts"][0]
+    behind = service.incident(webhook("b"))  # of 2013
+    text = _text(service.client.get(f"/incidents/{behind}").text)
+    assert "clock is behind ours" in text

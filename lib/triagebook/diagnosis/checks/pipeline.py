@@ -15,7 +15,7 @@ from triagebook.analysis.workload import rows_between, usual_seconds
 from triagebook.core.words import clock, count, several, span
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.catalogue import NOT_OF_TIME
-from triagebook.diagnosis.context import every_row, nanoseconds
+from triagebook.diagnosis.context import alerted_at, every_row, nanoseconds
 from triagebook.diagnosis.failure_locus import locus_of, table_of
 from triagebook.diagnosis.first_failure import (
     FAILED,
@@ -98,7 +98,7 @@ def tasks(ctx: Context) -> Iterable[Answer]:
 
 def _by_alert(ctx: Context, run: TaskRun) -> Answer:
     """Guess, where no run was seen, from what was changed of the task that the alert says has failed."""
-    when = pd.Timestamp(ctx.bundle.alert.starts_at or ctx.bundle.windows.current[1])
+    when = pd.Timestamp(alerted_at(ctx))
     names = {run.task.lower(), run.pipeline.lower()}
     near = [
         c

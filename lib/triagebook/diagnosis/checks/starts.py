@@ -13,7 +13,7 @@ from triagebook.core.models import IncidentType
 from triagebook.core.words import several
 from triagebook.diagnosis.answer import Answer, Signal, check
 from triagebook.diagnosis.checks.latency import bad, calm, unseen
-from triagebook.diagnosis.context import moment
+from triagebook.diagnosis.context import alerted_at, moment
 from triagebook.diagnosis.scene import said
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ def _stepped_with(ctx: Context, change: Change) -> Reading | None:
 
 def _unseen_model(ctx: Context) -> Iterable[Answer]:
     """Guess, where no metric was had, at a model that changed shortly before the alert."""
-    when = ctx.bundle.alert.starts_at or ctx.bundle.windows.current[1]
-    changes = _model_changes(ctx, pd.Timestamp(when).value)
+    changes = _model_changes(ctx, pd.Timestamp(alerted_at(ctx)).value)
     if not changes:
         yield unseen(ctx, "The model's own time")
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -94,10 +93,8 @@ class CloudWatch:
         envelope = _envelope(body)
         if envelope.Type != "Notification":
             return []
-        try:
-            message = json.loads(envelope.Message)
-        except (ValueError, RecursionError) as error:
-            raise NotUnderstoodError("the message is no CloudWatch alarm: no JSON", HINT) from error
+        # As strictly as a body: what the envelope escapes twice comes out of it only here.
+        message = read_json(envelope.Message.encode("utf-8"))
         alarm = read_shape(_Alarm, message, "CloudWatch alarm")
         # Too few data say neither that it is over nor that it goes on.
         if alarm.NewStateValue not in {"ALARM", "OK"}:

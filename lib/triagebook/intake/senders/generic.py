@@ -11,8 +11,9 @@ from triagebook.incidents.routes import known_type
 from triagebook.intake.body import HINT, read_json
 from triagebook.intake.credentials import check_authorization
 from triagebook.intake.sender import SENDERS, Unnamed
-from triagebook.intake.shapes import number, read_epoch, read_time, web_links
+from triagebook.intake.shapes import number, web_links
 from triagebook.intake.signatures import check_signature
+from triagebook.intake.times import read_epoch, read_time
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -29,7 +29,7 @@ class _Alert(Shape):
     status: Literal["firing", "resolved"]
     labels: Texts
     annotations: Texts = Field(default_factory=dict)
-    starts_at: Time = Field(alias="startsAt")
+    starts_at: Time = Field(alias="startsAt", default=None)
     ends_at: Time = Field(alias="endsAt", default=None)
     generator_url: str = Field(alias="generatorURL", default="")
     dashboard_url: str = Field(alias="dashboardURL", default="")
