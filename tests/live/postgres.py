@@ -104,6 +104,25 @@ class Postgres:
             self._process.wait(_WITHIN_S)
             self._process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let none of its processes do anything while the block lasts; connections stay."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        frozen = [self._process.pid]
+        try:
+            # The parent first: it makes no further ones then.
+            os.kill(self._process.pid, signal.SIGSTOP)
+            for pid in map(int, children.read_text().split()):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                    frozen.append(pid)
+            yield
+        finally:
+            for pid in reversed(frozen):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def close(self) -> None:
         """Stop it and remove its files."""
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,9 +64,32 @@ def print_error(error: TriagebookError) -> None:
 
 
 def log_to_stderr() -> None:
-    """Let what a long-running command logs go to standard error: standard output is for results."""
+    """Let what a long-running command logs go to standard error: standard output is for results.
+
+    A traceback is the plain one. One that shows every local value writes bodies, secrets in them
+    and all, into the log, and takes seconds for a large one, in which nothing else is answered.
+    """
+    *before, _ = structlog.get_config()["processors"]
+    last = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     # Asked for at each use: tests put another stream in its place.
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    structlog.configure(
+        processors=[*before, last], logger_factory=lambda *_: _StandardError(sys.stderr)
+    )
+
+
+class _StandardError(structlog.PrintLogger):
+    """Where it cannot be written to (its disk is full, its reader gone), the line is lost and no more.
+
+    Else a full disk would fail the very answer that says so.
+    """
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
 
 
 def open_home(root: Path) -> tuple[Home, Settings]:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from triagebook.core.errors import StoreError
+from triagebook.incidents.patience import lose_patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,9 +244,11 @@ def _engine(url: URL) -> Engine:
 
 def postgres_engine(url: URL | str) -> Engine:
     """Return an engine that notices soon where the server, or the way to it, is gone."""
-    return create_engine(
+    engine = create_engine(
         url, connect_args=POSTGRES, pool_pre_ping=True, pool_size=10, pool_timeout=ANSWER_WITHIN_S
     )
+    lose_patience(engine)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

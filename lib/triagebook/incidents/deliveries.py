@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, func, insert, select, update
 
-from triagebook.core.errors import NotFoundError
+from triagebook.core.errors import NotFoundError, StoreError
 from triagebook.incidents.ids import delivery_id
 from triagebook.incidents.tables import deliveries
 from triagebook.incidents.views import DeliveryView
@@ -23,11 +25,33 @@ if TYPE_CHECKING:
 
 LONGEST_KEY = 128
 """A longer id of the sender's is none: what it sends again is then told by its alerts alone."""
+MOST_DOUBTED = 10_000
 PREVIEW_BYTES = 4_096
 """How much of a body a view shows."""
 
 # Prefixes and parts of header names whose values prove something; they are never kept.
 _SECRET = ("auth", "cookie", "token", "secret", "password", "signature", "api-key", "apikey")
+
+
+class Waiting:
+    """Somebody who posted a delivery and waits for the answer, for as long as they do."""
+
+    def __init__(self) -> None:
+        self.left = False
+        self._kept: str | None = None
+        self._turn = threading.Lock()
+
+    def tell(self, delivery: str) -> bool:
+        """Say that it is kept; False where nobody waits any more."""
+        with self._turn:
+            self._kept = delivery
+            return not self.left
+
+    def leave(self) -> str | None:
+        """Wait no longer; return the delivery's id where it is kept by now."""
+        with self._turn:
+            self.left = True
+            return self._kept
 
 
 class Deliveries:
@@ -48,22 +72,67 @@ class Deliveries:
         self._database = database
         self._clock = clock
         self._tail = tail
+        # Names of deliveries of which the sender was not told that they are kept, and that may be.
+        self._doubted: OrderedDict[tuple[str, str | None, str], str] = OrderedDict()
+        self._turn = threading.Lock()
 
     def add(
-        self, sender: str, headers: Mapping[str, str], body: bytes, key: str | None = None
+        self,
+        sender: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        key: str | None = None,
+        waiting: Waiting | None = None,
     ) -> str:
         """Keep a body; once this returns its id, a crash or a power cut cannot lose it.
 
         Headers that carry secrets are left out. The same body under the same key is one delivery,
-        however often it is posted: its first id is returned.
+        however often it is posted: its first id is returned. So is one that failed here before,
+        where it turns out to be kept all the same: a database that goes away in the middle of a
+        commit does not say whether it did it.
 
         Parameters
         ----------
         key : str, optional
             The sender's own id of the delivery.
+        waiting : Waiting, optional
+            Who posted it: where nobody waits any more, nothing is kept.
+
+        Raises
+        ------
+        StoreError
+            The database failed, or nobody waits any more; the sender has to send again.
         """
         at = self._clock()
-        name = delivery_id(at, self._tail(8))
+        same = (sender, key, hashlib.sha256(body).hexdigest())
+        with self._turn:
+            before = self._doubted.pop(same, None)
+        name = before or delivery_id(at, self._tail(8))
+        waiting = waiting or Waiting()
+        try:
+            kept = self._add(self._row(name, at, sender, headers, body, key), before, waiting)
+        except BaseException:
+            self._doubt(same, name)
+            raise
+        if not waiting.tell(kept):
+            self._doubt(same, kept)
+        return kept
+
+    def _doubt(self, same: tuple[str, str | None, str], name: str) -> None:
+        with self._turn:
+            self._doubted[same] = name
+            if len(self._doubted) > MOST_DOUBTED:
+                self._doubted.popitem(last=False)
+
+    @staticmethod
+    def _row(
+        name: str,
+        at: datetime,
+        sender: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        key: str | None,
+    ) -> dict[str, Any]:
         row = {
             "id": name,
             "sender": sender,
@@ -76,7 +145,12 @@ class Deliveries:
         }
         if key is not None and len(key) <= LONGEST_KEY:
             row["sender_key"] = _plain(key)
+        return row
+
+    def _add(self, row: dict[str, Any], before: str | None, waiting: Waiting) -> str:
         with self._database.write() as connection:
+            if before is not None and self._is_there(connection, before):
+                return before
             known = self._known(connection, row) if "sender_key" in row else None
             if known is not None and known["body_sha256"] == row["body_sha256"]:
                 return str(known["id"])
@@ -84,7 +158,14 @@ class Deliveries:
                 # Another body under a used key is kept as it is: better twice than lost.
                 del row["sender_key"]
             connection.execute(insert(deliveries), row)
-        return name
+            if waiting.left:
+                raise StoreError("it took so long that nobody waits for it any more")
+        return str(row["id"])
+
+    @staticmethod
+    def _is_there(connection: Connection, name: str) -> bool:
+        query = select(func.count()).where(deliveries.c.id == name)
+        return bool(connection.scalar(query))
 
     def _known(self, connection: Connection, row: Mapping[str, Any]) -> RowMapping | None:
         if connection.dialect.name == "postgresql":

@@ -25,6 +25,7 @@ from triagebook.incidents.lifecycle import Applied, Over, apply_delivery, outcom
 from triagebook.incidents.routes import route
 from triagebook.incidents.views import DeliveryStatus
 from triagebook.intake.sender import SENDERS, Announcing, Confirming, Delivery, Sender
+from triagebook.intake.telling import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from triagebook.core.models import Alert
     from triagebook.core.settings import Settings
+    from triagebook.incidents.deliveries import Waiting
     from triagebook.incidents.routes import Route
     from triagebook.incidents.store import Store
 
@@ -75,9 +77,10 @@ class Intake:
         The home folder.
     on_incident : callable
         Called with the id of each incident whose run is to start, or to start earlier, after that
-        is kept; one that a maintenance window holds back is not told. What it raises is logged; the
-        incident's run stays `queued`, and the sweep at the next start takes it up. Deliveries wait
-        while it runs, so it must be quick and must not post one itself.
+        is kept; one that a maintenance window holds back is not told. Where it raises it is called
+        again after some seconds; the incident's run stays `queued` until then, and the sweep at the
+        next start would take it up. It is called from one thread; deliveries wait a little while it
+        runs, so it should be quick, and must not post one itself.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class Intake:
         self._store = store
         self._settings = settings
         self._root = root
-        self._on_incident = on_incident
+        self._teller = Teller(on_incident)
         self._over = Over.of(settings)
         self.heard: datetime | None = None
         """When the watchdog's alert came last since this service started; None for never."""
@@ -107,8 +110,14 @@ class Intake:
         headers: Mapping[str, str],
         body: bytes,
         query: Mapping[str, str] | None = None,
+        waiting: Waiting | None = None,
     ) -> Receipt:
         """Take a delivery; once this returns, it is on the disk.
+
+        Parameters
+        ----------
+        waiting : Waiting, optional
+            Who posted it, where they may leave before this returns.
 
         Raises
         ------
@@ -134,16 +143,20 @@ class Intake:
         lower = {name.lower(): value for name, value in headers.items()}
         posted = Delivery(lower, body, query or {})
         self._authenticate(sender, plugin, posted)
-        return self._keep(sender, plugin, posted)
+        return self._keep(sender, plugin, posted, waiting)
 
     def take(self, sender: str, headers: Mapping[str, str], body: bytes) -> Receipt:
         """Take what this service itself made in a sender's shape; as `accept`, without its proof."""
         return self._keep(sender, _sender(sender), Delivery(headers, body))
 
-    def _keep(self, sender: str, plugin: Sender, posted: Delivery) -> Receipt:
+    def _keep(
+        self, sender: str, plugin: Sender, posted: Delivery, waiting: Waiting | None = None
+    ) -> Receipt:
         body = posted.body
         try:
-            delivery = self._store.deliveries.add(sender, posted.headers, body, plugin.key(posted))
+            delivery = self._store.deliveries.add(
+                sender, posted.headers, body, plugin.key(posted), waiting
+            )
         except StoreError as error:
             raise IntakeUnavailableError(
                 f"the delivery could not be kept: {error.message}", error.hint
@@ -153,8 +166,8 @@ class Intake:
         try:
             self._process_stored()
             return self._receipt(delivery)
-        except StoreError:
-            _log.exception("delivery_not_processed_yet", delivery=delivery)
+        except StoreError as error:
+            _log.warning("delivery_not_processed_yet", delivery=delivery, error=error.message)
             return Receipt(delivery_id=delivery, status="stored")
 
     def replay_stored(self) -> list[str]:
@@ -258,10 +271,7 @@ class Intake:
 
     def _tell(self, applied: Applied | None) -> None:
         for incident in applied.to_run if applied else []:
-            try:
-                self._on_incident(incident)
-            except Exception:  # noqa: BLE001 - the incident is kept, whatever the queue says
-                _log.exception("incident_not_announced", incident=incident)
+            self._teller.tell(incident)
 
 
 def is_loopback(host: str) -> bool:

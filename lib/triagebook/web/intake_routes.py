@@ -5,11 +5,17 @@ from __future__ import annotations
 import time
 
 import structlog
-from anyio import to_thread
+from anyio import move_on_after, to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from triagebook.core.errors import NotAuthenticatedError, TooLargeError, UnknownSenderError
+from triagebook.core.errors import (
+    IntakeUnavailableError,
+    NotAuthenticatedError,
+    TooLargeError,
+    UnknownSenderError,
+)
+from triagebook.incidents.deliveries import Waiting
 from triagebook.intake.receive import Receipt
 from triagebook.intake.sender import SENDERS
 from triagebook.web.context import Context, Here  # noqa: TC001 - FastAPI reads it at run time
@@ -20,6 +26,11 @@ from triagebook.web.security import of_another_origin
 router = APIRouter(tags=["intake"])
 _log = structlog.get_logger(__name__)
 
+ANSWER_WITHIN_S = 8.0
+"""How long a sender waits at the most for an answer, from the moment its body is here, in seconds.
+
+A database that hangs would else hold it until it gives up by itself, not knowing what became of it.
+"""
 _RETRY_AFTER_S = 5
 _CHALLENGE = 'Bearer realm="triagebook", Basic realm="triagebook", charset="UTF-8"'
 _REFUSALS = {
@@ -61,14 +72,21 @@ async def _receive(sender: str, request: Request, here: Context) -> tuple[JSONRe
         return _refuse(403, "a web page of another origin cannot post alerts"), "refused"
     try:
         body = await read_body(request, here.settings.server.max_body_bytes)
-        receipt = await to_thread.run_sync(
-            here.intake.accept,
-            sender,
-            dict(request.headers),
-            body,
-            dict(request.query_params),
-            limiter=here.door,
-        )
+        waiting = Waiting()
+        receipt = None
+        with move_on_after(ANSWER_WITHIN_S):
+            receipt = await to_thread.run_sync(
+                here.intake.accept,
+                sender,
+                dict(request.headers),
+                body,
+                dict(request.query_params),
+                waiting,
+                limiter=here.door,
+                abandon_on_cancel=True,
+            )
+        if receipt is None:
+            receipt = _so_far(sender, waiting.leave())
     except TooLargeError as error:
         return _refuse(413, error.message, error.hint, {"Connection": "close"}), "too_large"
     except TooSlowError as error:
@@ -79,12 +97,29 @@ async def _receive(sender: str, request: Request, here: Context) -> tuple[JSONRe
     except UnknownSenderError as error:
         return _refuse(404, error.message, error.hint), "unknown_sender"
     except Exception as error:  # noqa: BLE001 - whatever it is, the sender must try again
-        _log.exception("delivery_not_kept", sender=sender, error=type(error).__name__)
+        _log.error(
+            "delivery_not_kept",
+            sender=sender,
+            error=getattr(error, "message", "") or type(error).__name__,
+            # While the database is away there is one a post, and each says the same.
+            exc_info=not isinstance(error, IntakeUnavailableError),
+        )
         headers = {"Retry-After": str(_RETRY_AFTER_S)}
         message = getattr(error, "message", "the delivery could not be kept")
         hint = getattr(error, "hint", "") or "send it again; the service's log says what is wrong"
         return _refuse(503, message, hint, headers), "not_kept"
     return JSONResponse(receipt.as_json(), status_code=202), receipt.status
+
+
+def _so_far(sender: str, delivery: str | None) -> Receipt:
+    """Answer who waited long enough: kept, at least, or to be sent again."""
+    if delivery is None:
+        raise IntakeUnavailableError(
+            f"the delivery could not be kept within {ANSWER_WITHIN_S:g} s",
+            "send it again; the database does not answer, or too many wait for it",
+        )
+    _log.warning("delivery_answered_before_it_was_read", sender=sender, delivery=delivery)
+    return Receipt(delivery_id=delivery, status="stored")
 
 
 def _refuse(

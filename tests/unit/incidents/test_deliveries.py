@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 
 import pytest
 
-from triagebook.core.errors import NotFoundError
-from triagebook.incidents.deliveries import PREVIEW_BYTES, settle
+from triagebook.core.errors import NotFoundError, StoreError
+from triagebook.incidents import deliveries
+from triagebook.incidents.deliveries import PREVIEW_BYTES, Waiting, settle
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\x00\xff\xfe\x80", "é\u202e<script>".encode()])
@@ -82,3 +84,67 @@ def test_an_unknown_delivery(store):
     assert store.deliveries.get("dlv-none") is None
     with pytest.raises(NotFoundError):
         store.deliveries.body("dlv-none")
+
+
+def in_doubt(store, monkeypatch, *, keeps: bool):
+    """Let the next commit fail, after it was done or before."""
+    write = store.database.write
+
+    @contextmanager
+    def fail():
+        monkeypatch.setattr(store.database, "write", write)
+        with write() as connection:
+            yield connection
+            if not keeps:
+                raise StoreError("gone before the commit")
+        raise StoreError("gone before it said that it did")
+
+    monkeypatch.setattr(store.database, "write", fail)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("key", [None, "m1"])
+def test_what_a_dying_database_may_have_kept_is_there_once_when_it_is_sent_again(
+    store, monkeypatch, keeps, key
+):
+    in_doubt(store, monkeypatch, keeps=keeps)
+    with pytest.raises(StoreError):
+        store.deliveries.add("alertmanager", {}, b"{}", key)
+    assert len(store.deliveries.stored()) == keeps
+    again = store.deliveries.add("alertmanager", {}, b"{}", key)
+    assert store.deliveries.stored() == [again]
+    # What comes after that is another delivery, as ever.
+    later = store.deliveries.add("alertmanager", {}, b"{}", key)
+    assert (later == again) == (key is not None)
+
+
+def test_another_body_is_another_delivery_whatever_failed_before(store, monkeypatch):
+    in_doubt(store, monkeypatch, keeps=True)
+    with pytest.raises(StoreError):
+        store.deliveries.add("alertmanager", {}, b"{}")
+    store.deliveries.add("alertmanager", {}, b"[]")
+    store.deliveries.add("grafana", {}, b"{}")
+    assert len(store.deliveries.stored()) == 3
+
+
+def test_nothing_is_kept_for_who_has_left(store):
+    waiting = Waiting()
+    assert waiting.leave() is None
+    with pytest.raises(StoreError, match="nobody waits"):
+        store.deliveries.add("alertmanager", {}, b"{}", waiting=waiting)
+    assert store.deliveries.stored() == []
+
+
+def test_who_leaves_late_hears_that_it_is_kept(store):
+    waiting = Waiting()
+    name = store.deliveries.add("alertmanager", {}, b"{}", waiting=waiting)
+    assert waiting.leave() == name
+
+
+def test_only_so_many_doubts_are_remembered(store, monkeypatch):
+    monkeypatch.setattr(deliveries, "MOST_DOUBTED", 2)
+    for number in range(4):
+        in_doubt(store, monkeypatch, keeps=True)
+        with pytest.raises(StoreError):
+            store.deliveries.add("alertmanager", {}, b"%d" % number)
+    assert len(store.deliveries._doubted) == 2

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.web.samples import webhook
 from tests.unit.web.service import AUTH, running
+from triagebook.core.errors import StoreError
+from triagebook.web import intake_routes
 
 
 def test_an_alert_is_answered_202_and_its_run_is_asked_for(service):
@@ -182,3 +186,47 @@ def test_a_queue_that_fails_does_not_lose_the_alert(service, monkeypatch):
 
 def test_get_is_not_allowed(service):
     assert service.client.get("/intake/alertmanager").status_code == 405
+
+
+def test_who_waits_for_a_database_that_hangs_is_told_in_time_to_send_again(service, monkeypatch):
+    monkeypatch.setattr(intake_routes, "ANSWER_WITHIN_S", 0.5)
+    store, free = service.here.store, threading.Event()
+    write = store.database.write
+
+    def hang():
+        assert free.wait(60)
+        return write()
+
+    monkeypatch.setattr(store.database, "write", hang)
+    answer = service.post(webhook())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "within 0.5 s" in answer.json()["error"]
+    monkeypatch.setattr(store.database, "write", write)
+    free.set()
+    # Nobody waits for the first any more: only the second is kept, whichever is first.
+    assert service.post(webhook()).status_code == 202
+    assert store.counts().deliveries_by_status == {"processed": 1}
+
+
+def test_what_is_kept_and_not_read_in_time_is_answered_202_all_the_same(service, monkeypatch):
+    monkeypatch.setattr(intake_routes, "ANSWER_WITHIN_S", 0.5)
+    with service.here.intake._in_order:
+        answer = service.post(webhook())
+        assert (answer.status_code, answer.json()["status"]) == (202, "stored")
+    kept = answer.json()["delivery_id"]
+    deadline = time.monotonic() + 60
+    while service.here.store.deliveries.get(kept).status != "processed":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_database_that_fails_is_logged_without_a_traceback(service, monkeypatch):
+    def fail():
+        raise StoreError("database or disk is full")
+
+    monkeypatch.setattr(service.here.store.database, "write", fail)
+    with capture_logs() as logs:
+        assert service.post(webhook()).status_code == 503
+    (entry,) = [entry for entry in logs if entry["event"] == "delivery_not_kept"]
+    assert "disk is full" in entry["error"]
+    assert not entry["exc_info"]
