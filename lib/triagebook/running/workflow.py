@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from dbos import DBOS
 
-from triagebook.core.errors import NotFoundError, RunError, SupersededError
+from triagebook.core.errors import NotFoundError, RunError, StoreError, SupersededError
 from triagebook.core.models import RunRequest
 from triagebook.incidents.takeover import current
 from triagebook.running.attempt import Attempt, RunResult, read_json
@@ -86,6 +87,10 @@ class Surroundings:
             return self.idle.wait_for(lambda: not self.active, within_s)
 
 
+AGAIN_EVERY_S = 1.0
+"""How often it is tried again what a full disk or a failing store refuses, in seconds."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 _PAUSE_S = 30.0
 """So long a run that left the queue just when this process was cut off waits before its first step."""
 
@@ -137,6 +142,36 @@ def _unless_superseded() -> Iterator[None]:
         raise RunStoppedError from error
 
 
+def _once_there_is_room(here: Surroundings, do: Callable[[], None]) -> None:
+    """Do it; again and again while the disk is full or the store fails, until the service ends.
+
+    Given up, nobody would ever hear how the run ended: the store has to be told, and cannot be.
+    """
+    said = ""
+    while True:
+        try:
+            do()
+        except (StoreError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in _FULL:
+                raise
+            if said != (said := str(error)):
+                log.warning("run waits for room or for its database", error=said)
+        else:
+            return
+        if here.stop.wait(AGAIN_EVERY_S) or not here.may_work():
+            raise RunStoppedError
+
+
+def _why(error: BaseException) -> str:
+    """Say why a run failed; what the disk said first, where the queue then could not even note that."""
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, OSError) and one.errno in _FULL:
+            return f"the disk is full: {one}"
+        one = one.__cause__ or one.__context__
+    return str(error) or type(error).__name__
+
+
 @DBOS.workflow(name="triagebook.run", max_recovery_attempts=None)
 def run_incident(incident_id: str, number: int) -> str:
     """Run an incident's runbook: prepare, execute, publish, record.
@@ -156,8 +191,8 @@ def run_incident(incident_id: str, number: int) -> str:
                 return "published"
             message = str(result["message"])
         except Exception as error:  # noqa: BLE001 - whatever it is, the incident keeps its reason
-            log.warning("run failed", incident=incident_id, attempt=number, error=str(error))
-            message = str(error) or type(error).__name__
+            message = _why(error)
+            log.warning("run failed", incident=incident_id, attempt=number, error=message)
         fail(incident_id, number, message)
         return "failed"
 
@@ -166,6 +201,10 @@ def run_incident(incident_id: str, number: int) -> str:
 def prepare(incident_id: str, number: int) -> None:
     """Write the request and a copy of the runbook into the attempt's folder."""
     here = _here()
+    _once_there_is_room(here, lambda: _prepare(here, incident_id, number))
+
+
+def _prepare(here: Surroundings, incident_id: str, number: int) -> None:
     incident = here.store.incident(incident_id)
     if incident is None:
         raise NotFoundError(f"no incident {incident_id!r}", "list them: triagebook incidents")
@@ -206,14 +245,22 @@ def execute(incident_id: str, number: int) -> dict[str, Any]:
 def publish_files(incident_id: str, number: int) -> None:
     """Move the finished files up into the run's folder."""
     here = _here()
-    with _unless_superseded(), current(here.store, incident_id, number):
-        publish(here.home.run_dir(incident_id), number)
+
+    def move() -> None:
+        with _unless_superseded(), current(here.store, incident_id, number):
+            publish(here.home.run_dir(incident_id), number)
+
+    _once_there_is_room(here, move)
 
 
 @DBOS.step(name="triagebook.record", retries_allowed=True, interval_seconds=0.5, max_attempts=4)
 def record(incident_id: str, number: int, result: dict[str, Any]) -> None:
     """Tell the store what the notebook found, then that it is published."""
     here = _here()
+    _once_there_is_room(here, lambda: _record(here, incident_id, number, result))
+
+
+def _record(here: Surroundings, incident_id: str, number: int, result: dict[str, Any]) -> None:
     answer = read_json(here.home.run_dir(incident_id) / "diagnosis.json")
     if answer is not None:
         found = outcome(answer)
@@ -235,13 +282,20 @@ def record(incident_id: str, number: int, result: dict[str, Any]) -> None:
 def fail(incident_id: str, number: int, message: str) -> None:
     """Tell the store, and whoever watches the progress, that there is no notebook, and why."""
     here = _here()
-    with _unless_superseded():
-        here.store.set_run_state(
-            incident_id, "failed", attempt=number, message=message, current_only=True
-        )
+
+    def tell() -> None:
+        with _unless_superseded():
+            here.store.set_run_state(
+                incident_id, "failed", attempt=number, message=message, current_only=True
+            )
+
+    _once_there_is_room(here, tell)
     folder = here.attempt(incident_id, number).folder
     if folder.is_dir():
-        ProgressLog(folder).add("failed", message=message)
+        try:
+            ProgressLog(folder).add("failed", message=message)
+        except OSError as error:  # the store has it; the runs may lie on another disk, still full
+            log.warning("progress not written", incident=incident_id, error=str(error))
 
 
 @dataclass(frozen=True)

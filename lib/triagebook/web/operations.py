@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from shutil import disk_usage
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -10,6 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from triagebook.web.context import Context, Here  # noqa: TC001 - FastAPI reads it at run time
 from triagebook.web.schemas import Problem, Ready
+
+LEAST_ROOM_BYTES = 16_777_216
+"""With less room than this alerts may not be stored, and a notebook not be saved."""
 
 router = APIRouter(tags=["operations"])
 
@@ -27,6 +31,7 @@ def readyz(here: Here) -> JSONResponse:
         "store": _store(here),
         "queue": here.queue.trouble or "ok",
         "runs": _runs(here),
+        "disk": _disk(here),
         "service": _service(here),
     }
     ready = all(text == "ok" for text in checks.values())
@@ -54,6 +59,17 @@ def _runs(here: Context) -> str:
     except OSError as error:
         return f"the folder of the runs cannot be made: {error.strerror}"
     return "ok" if os.access(folder, os.W_OK) else "the folder of the runs cannot be written to"
+
+
+def _disk(here: Context) -> str:
+    """Look at the room for what is kept, and for what notebooks write."""
+    try:
+        left = min(disk_usage(folder).free for folder in (here.home.state, here.home.runs))
+    except OSError as error:
+        return f"the room on the disk cannot be asked for: {error.strerror}"
+    if left < LEAST_ROOM_BYTES:
+        return f"the disk is full: {left / 1_048_576:.1f} MiB left"
+    return "ok"
 
 
 def _service(here: Context) -> str:
