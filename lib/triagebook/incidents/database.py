@@ -23,7 +23,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from triagebook.core.errors import StoreError
-from triagebook.incidents.patience import lose_patience
+from triagebook.incidents.patience import lose_patience, taking_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,11 +150,14 @@ class Database:
             if self._sqlite:
                 self._write_ahead()
             with self.write() as connection:
-                if not self._sqlite:
+                if self._sqlite:
+                    upgrade(connection, self._shown)
+                    return
+                with taking_long(connection):
                     connection.execute(
                         text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
                     )
-                upgrade(connection, self._shown)
+                    upgrade(connection, self._shown)
 
     def _write_ahead(self) -> None:
         # WAL is a property of the file; it is set outside a transaction and with nobody else in.
