@@ -46,9 +46,9 @@ _LONGEST_WHY = 500  # characters; a reason may quote the body
 class Receipt(BaseModel):
     """The answer to a delivery: it is kept.
 
-    `status` says how far it got: `processed`, `quarantined` with `why`, or `stored` where the
-    database failed after keeping it (it is processed with the next delivery, or at the next
-    start). `opened` are the incidents it opened, `joined` those of before that a new alert of it
+    `status` says how far it got: `processed`, `quarantined` with `why`, or `stored` where it was not
+    read in time, or the database failed after keeping it (it is processed with the next delivery,
+    or at the next start). `opened` are the incidents it opened, `joined` those of before that a new alert of it
     is part of; `incidents` are all that its alerts belong to.
     """
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.web.samples import webhook
+from triagebook.web import operations
 
 
 def _values(service):
@@ -58,3 +62,12 @@ def test_a_made_up_sender_never_becomes_a_label(service):
     for number in range(5):
         service.client.post(f"/intake/sender-{number}", content=b"x" * (number % 2) * 2_000_000)
     assert not [key for key in _values(service) if "sender-" in str(key)]
+
+
+@pytest.mark.parametrize(("left", "ready"), [(-1, False), (0, True), (1, True)])
+def test_a_disk_that_is_nearly_full_is_not_ready(service, monkeypatch, left, ready):
+    room = SimpleNamespace(free=operations.LEAST_ROOM_BYTES + left)
+    monkeypatch.setattr(operations, "disk_usage", lambda _: room)
+    answer = service.client.get("/readyz")
+    assert answer.status_code == (200 if ready else 503)
+    assert (answer.json()["checks"]["disk"] == "ok") == ready
