@@ -32,6 +32,7 @@ SENDERS = (
     "gcp",
     "generic",
     "grafana",
+    "mlflow",
     "pagerduty",
 )
 SETTINGS = f"""
@@ -48,6 +49,8 @@ token = {{ file = "secret" }}
 [intake.grafana]
 secret = {{ file = "secret" }}
 timestamp_header = "X-Grafana-Timestamp"
+[intake.mlflow]
+secret = {{ file = "secret" }}
 [intake.pagerduty]
 secret = {{ file = "secret" }}
 [intake.generic]
@@ -121,6 +124,15 @@ def proof(sender: str, body: bytes) -> tuple[dict[str, str], str]:
         stamp = str(int(now_utc().timestamp()))
         signed = _hex(stamp.encode() + b":" + body)
         return {"X-Grafana-Timestamp": stamp, "X-Grafana-Alerting-Signature": signed}, ""
+    if sender == "mlflow":
+        stamp = str(int(now_utc().timestamp()))
+        named = hashlib.sha256(body).hexdigest()[:32]
+        made = hmac.new(SECRET.encode(), f"{named}.{stamp}.".encode() + body, hashlib.sha256)
+        return {
+            "X-MLflow-Delivery-Id": named,
+            "X-MLflow-Timestamp": stamp,
+            "X-MLflow-Signature": f"v1,{base64.b64encode(made.digest()).decode()}",
+        }, ""
     if sender == "pagerduty":
         return {"X-PagerDuty-Signature": f"v1={_hex(body)}"}, ""
     if sender == "generic":

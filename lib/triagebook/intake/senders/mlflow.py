@@ -12,8 +12,9 @@ from triagebook.core.models import Change
 from triagebook.incidents.changes import NEWEST, Announced
 from triagebook.intake.body import HINT, read_json
 from triagebook.intake.sender import SENDERS
-from triagebook.intake.shapes import Shape, read_shape, read_time
+from triagebook.intake.shapes import Shape, read_shape
 from triagebook.intake.signatures import any_equal, base64_digest, check_age, signing_secret
+from triagebook.intake.times import read_time
 
 if TYPE_CHECKING:
     from pathlib import Path
