@@ -191,6 +191,15 @@ class Deliveries:
         """Return one delivery."""
         return next(iter(self._views(deliveries.c.id == name, limit=1)), None)
 
+    def unread(self, name: str) -> tuple[str, bytes] | None:
+        """Return the sender and the body of a delivery that is kept and not yet read; None for others."""
+        query = select(deliveries.c.sender, deliveries.c.body).where(
+            deliveries.c.id == name, deliveries.c.status == "stored"
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None else (found.sender, bytes(found.body))
+
     def body(self, name: str) -> bytes:
         """Return a body, byte for byte; NotFoundError where there is none."""
         with self._database.read() as connection:
@@ -222,14 +231,23 @@ class Deliveries:
             return [_view(dict(row)) for row in connection.execute(query).mappings()]
 
 
-def settle(connection: Connection, name: str, status: str, why: str | None = None) -> bool:
-    """Give a stored delivery its final status; False where somebody else already did."""
+def settle(
+    connection: Connection, name: str, status: str, why: str | None = None
+) -> tuple[str, datetime] | None:
+    """Give a stored delivery its final status.
+
+    Returns
+    -------
+    (str, datetime) or None
+        Its sender, and when it came; None where somebody else already did.
+    """
     done = connection.execute(
         update(deliveries)
         .where(deliveries.c.id == name, deliveries.c.status == "stored")
         .values(status=status, why=why)
-    )
-    return done.rowcount == 1
+        .returning(deliveries.c.sender, deliveries.c.received_at)
+    ).one_or_none()
+    return None if done is None else (done.sender, done.received_at)
 
 
 def harmless(headers: Mapping[str, str]) -> dict[str, str]:

@@ -19,8 +19,8 @@ from triagebook.incidents.line import OVER, held_words, hurry
 from triagebook.incidents.maintenance import Hold, hold
 from triagebook.incidents.notes import note
 from triagebook.incidents.refresh import Refreshing, plan
-from triagebook.incidents.search import note_words
-from triagebook.incidents.tables import alerts, episodes, incidents, runs
+from triagebook.incidents.search import as_words
+from triagebook.incidents.tables import alerts, episodes, incident_words, incidents, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,25 +110,25 @@ def apply_delivery(
     Applied or None
         None where the delivery was processed before: nothing is done twice.
     """
-    found = store.deliveries.get(delivery)
-    if found is None:
-        raise StoreError(f"there is no delivery {delivery!r} to process")
     routed = [_Routed.of(alert, route(alert)) for alert in alerts_]
     for left in reversed(range(_TRIES)):
         try:
             with store.database.write() as connection:
                 store.database.in_order(connection)
-                if not settle(connection, delivery, "processed"):
-                    return None
+                settled = settle(connection, delivery, "processed")
+                if settled is None:
+                    break
                 over.correlation.lock(connection, (item.route for item in routed))
-                sender, now = found.sender, found.received_at
+                sender, now = settled
                 keep(connection, announced, delivery, sender, now)
                 work = _Work(store, connection, sender, delivery, now, over)
                 return work.apply(routed)
         except IntegrityError:
             if not left:
                 raise
-    raise AssertionError  # the last try returned or raised
+    if store.deliveries.get(delivery) is None:
+        raise StoreError(f"there is no delivery {delivery!r} to process")
+    return None
 
 
 def outcome_of(store: Store, delivery: str) -> Applied:
@@ -312,8 +312,10 @@ class _Work:
             row |= self.over.refreshing.scheduled("open", 0, self.now)
         if item.route.alone:
             row["subject"] = None
-        self.connection.execute(insert(incidents), row)
-        note_words(self.connection, name)
+        added = self.connection.execute(insert(incidents), row)
+        seq = added.inserted_primary_key[0] if added.inserted_primary_key else None
+        words = as_words(name, item.title, item.route.service)
+        self.connection.execute(insert(incident_words), {"seq": seq, "words": words})
         self.fresh.add(name)
         first = {"incident_id": name, "attempt": 1, "state": state, "queued_at": self.now}
         self.connection.execute(insert(runs), first)

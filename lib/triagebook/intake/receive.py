@@ -79,8 +79,8 @@ class Intake:
         Called with the id of each incident whose run is to start, or to start earlier, after that
         is kept; one that a maintenance window holds back is not told. Where it raises it is called
         again after some seconds; the incident's run stays `queued` until then, and the sweep at the
-        next start would take it up. It is called from one thread; deliveries wait a little while it
-        runs, so it should be quick, and must not post one itself.
+        next start would take it up. It is called from one thread, in order, soon after `accept` has
+        returned: nobody who posts waits for it.
     """
 
     def __init__(
@@ -164,8 +164,7 @@ class Intake:
         if isinstance(plugin, Confirming):
             self._confirming.submit(self._confirm, sender, plugin, body)
         try:
-            self._process_stored()
-            return self._receipt(delivery)
+            return self._process_stored().get(delivery) or self._receipt(delivery)
         except StoreError as error:
             _log.warning("delivery_not_processed_yet", delivery=delivery, error=error.message)
             return Receipt(delivery_id=delivery, status="stored")
@@ -175,7 +174,16 @@ class Intake:
 
         Called once at start. Nothing is processed twice.
         """
-        return self._process_stored()
+        return list(self._process_stored())
+
+    def wait_told(self, within_s: float = 10.0) -> bool:
+        """Wait until `on_incident` was called for all that came in; return whether it was."""
+        return self._teller.wait_told(within_s)
+
+    def close(self, within_s: float) -> None:
+        """End, once `on_incident` was called for all that came in, or after so many seconds."""
+        self._teller.close(within_s)
+        self._confirming.shutdown(wait=False)
 
     def _authenticate(self, name: str, plugin: Sender, posted: Delivery) -> None:
         settings = self._of(name)
@@ -208,33 +216,26 @@ class Intake:
             _log.exception("subscription_not_confirmed", sender=sender)
 
     def _receipt(self, delivery: str) -> Receipt:
+        """Read what became of a delivery that another thread, or an earlier post, has processed."""
         view = self._store.deliveries.get(delivery)
         if view is None:
             raise StoreError(f"the delivery {delivery!r} is gone from the store")
         applied = outcome_of(self._store, delivery)
-        return Receipt(
-            delivery_id=delivery,
-            status=view.status,
-            why=view.why,
-            opened=applied.opened,
-            joined=applied.joined,
-            incidents=applied.incidents,
-        )
+        return _processed(delivery, applied, status=view.status, why=view.why)
 
-    def _process_stored(self) -> list[str]:
+    def _process_stored(self) -> dict[str, Receipt | None]:
+        """Process what is stored; return what became of each, None where somebody else did it."""
         with self._in_order:
-            waiting = self._store.deliveries.stored()
-            for delivery in waiting:
-                self._process(delivery)
-        return waiting
+            return {name: self._process(name) for name in self._store.deliveries.stored()}
 
-    def _process(self, delivery: str) -> None:
-        view = self._store.deliveries.get(delivery)
-        if view is None or view.status != "stored":
-            return
+    def _process(self, delivery: str) -> Receipt | None:
+        unread = self._store.deliveries.unread(delivery)
+        if unread is None:
+            return None
+        sender, body = unread
         try:
-            body, plugin = self._store.deliveries.body(delivery), _sender(view.sender)
-            alerts = self._without_watchdog(plugin.parse(body, self._of(view.sender)))
+            plugin = _sender(sender)
+            alerts = self._without_watchdog(plugin.parse(body, self._of(sender)))
             announced = plugin.changes(body) if isinstance(plugin, Announcing) else []
             applied = apply_delivery(
                 self._store, delivery, alerts, self._route, self._over, announced
@@ -242,13 +243,16 @@ class Intake:
         except StoreError:
             raise
         except (NotUnderstoodError, UnknownSenderError) as error:
-            self._quarantine(delivery, error.message)
+            return self._quarantine(delivery, error.message)
         except Exception as error:  # noqa: BLE001 - one body must not stop those behind it
             # A mistake in a sender's plug-in, or a value that no test thought of: kept and shown.
-            _log.exception("delivery_broke_its_parser", delivery=delivery, sender=view.sender)
-            self._quarantine(delivery, f"{type(error).__name__} while reading it: {error}")
-        else:
-            self._tell(applied)
+            _log.exception("delivery_broke_its_parser", delivery=delivery, sender=sender)
+            return self._quarantine(delivery, f"{type(error).__name__} while reading it: {error}")
+        if applied is None:
+            return None
+        for incident in applied.to_run:
+            self._teller.tell(incident)
+        return _processed(delivery, applied)
 
     def _without_watchdog(self, alerts: list[Alert]) -> list[Alert]:
         """Leave out the alert that always fires, and remember that it came."""
@@ -263,15 +267,25 @@ class Intake:
     def _route(self, alert: Alert) -> Route:
         return route(alert, self._settings, self._root)
 
-    def _quarantine(self, delivery: str, why: str) -> None:
+    def _quarantine(self, delivery: str, why: str) -> Receipt:
         plain = why.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
         plain = plain if len(plain) <= _LONGEST_WHY else plain[:_LONGEST_WHY] + "…"
         self._store.deliveries.quarantine(delivery, plain)
         _log.warning("delivery_quarantined", delivery=delivery, why=plain)
+        return Receipt(delivery_id=delivery, status="quarantined", why=plain)
 
-    def _tell(self, applied: Applied | None) -> None:
-        for incident in applied.to_run if applied else []:
-            self._teller.tell(incident)
+
+def _processed(
+    delivery: str, applied: Applied, status: DeliveryStatus = "processed", why: str | None = None
+) -> Receipt:
+    return Receipt(
+        delivery_id=delivery,
+        status=status,
+        why=why,
+        opened=applied.opened,
+        joined=applied.joined,
+        incidents=applied.incidents,
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Tell the queue of incidents from a thread of its own: it may hang, or fail, where the intake must not."""
+"""Tell the queue of incidents from a thread of its own: nobody who posts an alert waits for it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from triagebook.core.errors import NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TOLD_WITHIN_S = 2.0
-"""How long a delivery waits until the queue has heard of its incident, in seconds."""
 AGAIN_AFTER_S = 5.0
 """When it is told again what the queue could not take, in seconds."""
 
@@ -39,25 +37,37 @@ class Teller:
     ) -> None:
         self._on_incident = on_incident
         self._again_after_s = again_after_s
-        self._waiting: queue.SimpleQueue[tuple[str, threading.Event]] = queue.SimpleQueue()
-        self._last = threading.Event()
-        self._last.set()
+        self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # None: the end
+        self._untold = 0
+        self._change = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def tell(self, incident: str) -> None:
-        """Tell of an incident; return once it is told, or after `TOLD_WITHIN_S`.
-
-        At once where an earlier one still waits to be told: it hangs, and nobody else should.
-        """
+        """Tell of an incident soon; returns at once. Who tells holds a lock of their own."""
         if self._thread is None:
             # A daemon: what is not told is taken up at the next start, and must not hold up the end.
             self._thread = threading.Thread(target=self._run, name="tell the queue", daemon=True)
             self._thread.start()
-        hangs = not self._last.is_set()
-        self._last = threading.Event()
-        self._waiting.put((incident, self._last))
-        if not hangs and not self._last.wait(TOLD_WITHIN_S):
-            _log.warning("queue_does_not_answer", incident=incident)
+        with self._change:
+            self._untold += 1
+        self._waiting.put(incident)
+
+    def wait_told(self, within_s: float) -> bool:
+        """Wait until the queue was told, or refused, all that there is; return whether it was."""
+        with self._change:
+            return self._change.wait_for(lambda: self._untold == 0, within_s)
+
+    def close(self, within_s: float) -> bool:
+        """Tell what there is for so long, then no more; the store knows the rest for the next start.
+
+        Returns
+        -------
+        bool
+            Whether all was told, or refused.
+        """
+        all_told = self.wait_told(within_s)
+        self._waiting.put(None)
+        return all_told
 
     def _run(self) -> None:
         refused: list[str] = []
@@ -65,11 +75,15 @@ class Teller:
         while True:
             left_s = max(0.0, again_at - time.monotonic()) if refused else None
             with suppress(queue.Empty):
-                incident, told = self._waiting.get(timeout=left_s)
+                incident = self._waiting.get(timeout=left_s)
+                if incident is None:
+                    return
                 if not self._told(incident):
                     again_at = again_at if refused else time.monotonic() + self._again_after_s
                     refused.append(incident)
-                told.set()
+                with self._change:
+                    self._untold -= 1
+                    self._change.notify_all()
             if refused and time.monotonic() >= again_at:
                 refused = [one for one in refused if not self._told(one)]
                 again_at = time.monotonic() + self._again_after_s

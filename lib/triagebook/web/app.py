@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 READ_FOR_OTHERS_EVERY_S = 10.0
 
 _log = structlog.get_logger(__name__)
-RELEASE_WITHIN_S = 10.0
-"""How long the end of the service waits for runs that are just being released, in seconds."""
+TOLD_WITHIN_S = 2.0
+"""How long the end of the service waits until the queue knows of all incidents, in seconds."""
 
 
 def create_app(
@@ -91,6 +91,8 @@ def create_app(
                 # It may wait for a server's answer; its door and store are still open then.
                 await run_in_threadpool(thread.join, ASK_WITHIN_S + 1)
             await run_in_threadpool(refreshing.join, BUSY_TIMEOUT_S)
+            # What the queue does not take now it finds at the next start.
+            await run_in_threadpool(here.intake.close, TOLD_WITHIN_S)
             await run_in_threadpool(here.queue.close)
             if store is None:
                 await run_in_threadpool(here.store.close)

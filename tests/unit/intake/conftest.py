@@ -4,13 +4,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.intake.patient import PatientIntake
 from triagebook.core.settings import Settings
 from triagebook.incidents.store import Store
-from triagebook.intake.receive import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from triagebook.intake.receive import Intake
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def told() -> list[str]:
 def make_intake(store: Store, tmp_path: Path, told: list[str]) -> Callable[..., Intake]:
     def make(on_incident: Callable[[str], None] = told.append, **settings: object) -> Intake:
         known = {"service": [{"name": "flight-delay"}], **settings}
-        return Intake(store, Settings(**known), tmp_path, on_incident)
+        return PatientIntake(store, Settings(**known), tmp_path, on_incident)
 
     return make
 

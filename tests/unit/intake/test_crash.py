@@ -31,6 +31,7 @@ store = Store(f"sqlite:///{root / 'store.db'}")
 settings = Settings(service=[{"name": "flight-delay"}])
 intake = receive.Intake(store, settings, root, die)
 intake.accept("alertmanager", {}, sys.stdin.buffer.read())
+intake.wait_told(60)
 """
 
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from tests.payloads.alertmanager import build
+from tests.unit.intake.patient import PatientIntake
 from triagebook.core.errors import (
     IntakeUnavailableError,
     NotAuthenticatedError,
@@ -21,7 +22,7 @@ from triagebook.core.errors import (
 from triagebook.core.settings import Settings
 from triagebook.incidents.store import Store
 from triagebook.intake import receive
-from triagebook.intake.receive import Intake, is_loopback
+from triagebook.intake.receive import is_loopback
 from triagebook.intake.senders.alertmanager import Alertmanager
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
@@ -199,7 +200,7 @@ def test_two_services_on_one_database_open_one_incident(intake, store, tmp_path,
     group = [build.alert(instance=str(number)) for number in range(4)]
     over = [{**alert, "status": "resolved", "endsAt": build.END} for alert in group]
     with Store(f"sqlite:///{tmp_path / 'store.db'}") as second_store:
-        second = Intake(second_store, Settings(), tmp_path, told.append)
+        second = PatientIntake(second_store, Settings(), tmp_path, told.append)
         with ThreadPoolExecutor(8) as pool:
             posts = [pool.submit(accept, one, build.body(*group)) for one in [intake, second] * 4]
             assert {post.result().status for post in posts} == {"processed"}

@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from tests.payloads.alertmanager import build
+from tests.unit.intake.patient import PatientIntake
 from triagebook.core.errors import SettingsError, UnknownSenderError
 from triagebook.core.settings import Settings, load_settings
 from triagebook.incidents.fingerprints import of_labels
 from triagebook.incidents.store import Store
-from triagebook.intake.receive import Intake
 from triagebook.intake.reconcile import SETTLED, Reconciler
 
 START = datetime(2013, 6, 4, 14, tzinfo=UTC)
@@ -50,7 +50,7 @@ class World:
         self.told: list[str] = []
         known = {"service": [{"name": "flight-delay"}], "reconcile": reconcile or FAST}
         settings = Settings(**known)
-        self.intake = Intake(self.store, settings, tmp_path, self.told.append)
+        self.intake = PatientIntake(self.store, settings, tmp_path, self.told.append)
         client = httpx.Client(transport=httpx.MockTransport(self.servers.answer))
         self.reconciler = Reconciler(
             self.intake, self.store, settings.reconcile, tmp_path, client=client

@@ -6,7 +6,6 @@ import threading
 import time
 
 from triagebook.core.errors import NotFoundError
-from triagebook.intake import telling
 from triagebook.intake.telling import Teller
 
 
@@ -17,12 +16,31 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
-def test_it_is_told_before_the_intake_goes_on():
+def test_it_is_told_in_order_and_one_can_wait_for_it():
     told = []
     teller = Teller(told.append)
-    for name in ("a", "b"):
+    assert teller.wait_told(0)
+    for name in ("a", "b", "c"):
         teller.tell(name)
-        assert told[-1] == name
+    assert teller.wait_told(60)
+    assert told == ["a", "b", "c"]
+
+
+def test_once_closed_it_tells_no_more():
+    told = []
+
+    def refuse(name):
+        told.append(name)
+        raise OSError("no room")
+
+    teller = Teller(refuse, again_after_s=0.05)
+    assert teller.close(1)  # before anything was told
+    teller = Teller(refuse, again_after_s=0.05)
+    teller.tell("a")
+    assert teller.close(60)
+    teller._thread.join(60)
+    assert not teller._thread.is_alive()
+    assert set(told) == {"a"}
 
 
 def test_what_the_queue_refuses_it_is_told_again_and_the_others_meanwhile():
@@ -38,16 +56,15 @@ def test_what_the_queue_refuses_it_is_told_again_and_the_others_meanwhile():
     teller = Teller(refuse_twice, again_after_s=0.05)
     for name in ("a", "gone", "b"):
         teller.tell(name)
+    assert teller.wait_told(60)
     assert calls[:3] == ["a", "gone", "b"]
     wait_until(lambda: calls.count("a") == 3)
     teller.tell("c")
+    assert teller.wait_told(60)
     assert (calls.count("gone"), calls.count("b"), calls[-1]) == (1, 1, "c")
 
 
-def test_a_queue_that_hangs_holds_up_the_first_delivery_a_little_and_the_next_not_at_all(
-    monkeypatch,
-):
-    monkeypatch.setattr(telling, "TOLD_WITHIN_S", 0.2)
+def test_a_queue_that_hangs_holds_up_nobody():
     free, told = threading.Event(), []
 
     def hang(name):
@@ -55,12 +72,10 @@ def test_a_queue_that_hangs_holds_up_the_first_delivery_a_little_and_the_next_no
         told.append(name)
 
     teller = Teller(hang)
-    began = time.monotonic()
-    teller.tell("a")
-    assert time.monotonic() - began >= 0.2
-    monkeypatch.setattr(telling, "TOLD_WITHIN_S", 60)
-    teller.tell("b")  # would wait for a minute
-    teller.tell("c")
+    for name in ("a", "b", "c"):
+        teller.tell(name)
+    assert not teller.wait_told(0.05)
     assert told == []
     free.set()
-    wait_until(lambda: told == ["a", "b", "c"])
+    assert teller.wait_told(60)
+    assert told == ["a", "b", "c"]

@@ -39,7 +39,10 @@ class Service:
     server: StopServer
 
     def post(self, body: bytes | Iterator[bytes], **kwargs: Any) -> httpx.Response:
-        return self.client.post("/intake/alertmanager", content=body, headers=AUTH, **kwargs)
+        answer = self.client.post("/intake/alertmanager", content=body, headers=AUTH, **kwargs)
+        # The answer does not wait until the queue knows of it; what tests look at then does.
+        assert self.here.intake.wait_told()
+        return answer
 
     def incident(self, body: bytes | None = None) -> str:
         answer = self.post(webhook() if body is None else body)

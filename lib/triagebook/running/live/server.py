@@ -73,6 +73,7 @@ class LabServer:
         """
         if self.settings.url is not None:
             self._tell(self.settings.url.rstrip("/"), self._given_token(), self._given_folder())
+            self._keep_within_limits()
             return
         if find_spec("jupyterlab") is None:
             raise RunError(
@@ -93,6 +94,9 @@ class LabServer:
                 start_new_session=True,
                 env=env,
             )
+        self._keep_within_limits()
+
+    def _keep_within_limits(self) -> None:
         keeper = Keeper(self.home, self.settings, Jupyter.read(self.file))
         self._looking = threading.Thread(
             target=keeper.run, args=(self._stopping,), name="live kernels", daemon=True
