@@ -22,6 +22,7 @@ from triagebook.running.progress import read_progress
 
 NEEDS_FOLDER = False
 POSTS, POSTS_FULL = 100, 500
+IDLE_POSTS = 20  # each has its notebook executed before the next part begins
 RUNS, RUNS_FULL = 5, 20
 APART_S = 0.05
 REFILL_S = 3.0
@@ -47,7 +48,7 @@ def run(folder: Path | None = None, *, full: bool = False) -> dict[str, Any]:
         time.sleep(REFILL_S)  # its children are forked
         memory = {"idle": pss(site)}
         cases = [first_cell(site, number) for number in range(runs)]
-        idle = [posted_ms(site, runs + number) for number in range(posts)]
+        idle = [posted_ms(site, runs + number) for number in range(IDLE_POSTS)]
         wait_until("nothing runs", lambda: left(site) == 0, 600)
         (site.home.root / "busy").touch()
         for number in range(2):
