@@ -59,14 +59,14 @@ def test_quarantine_keeps_the_reason_newest_first(store):
     assert store.deliveries.stored() == []
 
 
-def test_what_is_settled_stays_so(store):
+def test_what_is_settled_stays_so(store, clock):
     name = store.deliveries.add("a", {}, b"x")
     with store.database.write() as connection:
-        assert settle(connection, name, "processed") is True
+        assert settle(connection, name, "processed") == ("a", clock.now)
     store.deliveries.quarantine(name, "too late")
     assert (store.deliveries.get(name).status, store.quarantined()) == ("processed", [])
     with store.database.write() as connection:
-        assert settle(connection, name, "processed") is False
+        assert settle(connection, name, "processed") is None
 
 
 @pytest.mark.parametrize("length", [PREVIEW_BYTES - 1, PREVIEW_BYTES, PREVIEW_BYTES + 1])

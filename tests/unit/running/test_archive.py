@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import threading
 import zipfile
 from datetime import timedelta
@@ -113,18 +112,6 @@ def test_a_link_out_of_the_folder_is_not_followed(
     with zipfile.ZipFile(done.file) as content:
         assert "run/link" not in content.namelist()
     assert (tmp_path / "secret").read_text() == "sesame"
-
-
-@pytest.mark.skipif(os.getuid() == 0, reason="nothing is forbidden to root")
-def test_a_folder_that_cannot_be_written_removes_nothing(
-    home: Home, store: Store, archive: Archive
-):
-    name = over(home, store)
-    archive.folder.mkdir()
-    archive.folder.chmod(0o500)
-    with pytest.raises(ArchiveError, match="nothing was removed"):
-        archive.put_away(name)
-    assert store.incident(name) is not None
 
 
 def test_a_file_in_the_way_removes_nothing(home: Home, store: Store, archive: Archive):
