@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +21,23 @@ VARIABLE = "TRIAGEBOOK_KERNEL_MEMORY_BYTES"
 
 NICE = 5
 """How much a runner and its kernel stand back: alerts and people are answered first."""
+
+
+def stand_back() -> None:
+    """Let alerts and people be answered before this process; called once."""
+    os.nice(NICE)
+    session_stands_back(os.getpid())
+
+
+def session_stands_back(pid: int) -> None:
+    """Let the session of one of our processes stand back, where the system shares by session.
+
+    Linux with autogroups gives each session the same share, and looks at `nice` within one only:
+    sched(7). A runner and a kernel are sessions of their own. Elsewhere there is no such file; an
+    unprivileged process that writes it too often is refused, which costs the run nothing.
+    """
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(NICE), encoding="ascii")
 
 
 def memory_bytes(server: ServerSettings) -> int:

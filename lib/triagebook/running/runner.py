@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from triagebook.core.errors import RunError, TriagebookError
 from triagebook.core.times import iso
 from triagebook.running.attempt import Attempt, RunResult, read_json
-from triagebook.running.limits import NICE
 from triagebook.running.limits import VARIABLE as MEMORY_VARIABLE
+from triagebook.running.limits import session_stands_back, stand_back
 from triagebook.running.parameters import declared_names, split_parameters
 from triagebook.running.processes import (
     Identity,
@@ -126,6 +126,7 @@ def _execute(
 
     def note_kernel(pid: int, sockets: Path) -> None:
         lifeline.kernel, lifeline.sockets = identify(pid), sockets
+        session_stands_back(pid)
         if lifeline.kernel is not None:
             attempt.note_process("kernel", lifeline.kernel, sockets)
         # While the kernel works this process has nothing to do.
@@ -237,5 +238,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    os.nice(NICE)
+    stand_back()
     sys.exit(main())

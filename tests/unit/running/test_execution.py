@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +20,6 @@ from triagebook.running.progress import read_progress
 from triagebook.running.supervise import execute_attempt
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.unit.running.conftest import MakeAttempt, Start
 
 RUNNER = "import json, os, signal; runner = json.load(open('.runner.json'))['pid']"
@@ -95,6 +94,20 @@ def test_a_notebook_stands_back_behind_the_service(make_attempt: MakeAttempt, st
     execute_attempt(attempt, start=start)
     expected = min(19, os.nice(0) + NICE)
     assert f"nice {expected}" in words(cells_of(attempt.notebook)["one"])
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/autogroup").exists(), reason="macOS only: no sessions with shares"
+)
+def test_so_does_its_session_where_the_system_shares_by_session(
+    make_attempt: MakeAttempt, start: Start
+):
+    read = "import os; print(os.getsid(0) == os.getpid(), open('/proc/self/autogroup').read())"
+    attempt = make_attempt(code(read, "one"))
+    execute_attempt(attempt, start=start)
+    told = words(cells_of(attempt.notebook)["one"])
+    assert "True" in told
+    assert f"nice {NICE}" in told
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="macOS only: no such limit there")

@@ -89,3 +89,22 @@ def test_what_keeps_the_service_from_opening_is_raised(tmp_path):
     (tmp_path / "state" / "triagebook.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(TriagebookError, match=r"triagebook\.db"):
         serve(Home(tmp_path), Settings(server={"warm": 0}), "127.0.0.1", 0)
+
+
+def test_an_answer_in_parts_is_sent_at_once():
+    listening = _listen("127.0.0.1", 0)
+    told = []
+
+    async def serve_one() -> None:
+        def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            own = writer.get_extra_info("socket")
+            told.append(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(connected, sock=listening):
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            await reader.read()
+            writer.close()
+
+    asyncio.run(serve_one())
+    assert told == [1]

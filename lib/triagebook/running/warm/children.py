@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from triagebook.running.limits import NICE, limit_memory, told_memory_bytes
+from triagebook.running.limits import limit_memory, stand_back, told_memory_bytes
 from triagebook.running.processes import adopt_orphans, die_with_parent
 from triagebook.running.warm.client import SOCKET_VARIABLE
 
@@ -28,7 +28,7 @@ def begin(template: int) -> None:
     if os.getppid() != template:
         os._exit(1)  # it died before the line above
     os.setsid()
-    os.nice(NICE)
+    stand_back()
     adopt_orphans()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
