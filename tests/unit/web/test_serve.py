@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ from tests.unit.web.service import AUTH
 from triagebook.core.errors import TriagebookError
 from triagebook.core.paths import Home
 from triagebook.core.settings import Settings
-from triagebook.web.serve import serve
+from triagebook.web.serve import _listen, serve
 
 _PROGRAM = """
 import sys
