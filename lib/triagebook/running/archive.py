@@ -16,7 +16,6 @@ import structlog
 
 import triagebook
 from triagebook.core.errors import NotFoundError, TriagebookError
-from triagebook.core.times import iso
 from triagebook.incidents import shelf
 from triagebook.incidents.tables import deliveries, incidents
 from triagebook.running.atomic import write_whole
@@ -75,7 +74,7 @@ class Archive:
 
     def find(self, incident_id: str) -> Path | None:
         """Return an incident's file; None where it is not archived."""
-        found = self.folder.glob(f"*/{glob_safe(incident_id)}.zip")
+        found = self.folder.glob(f"*/{_as_glob(incident_id)}.zip")
         return next(iter(sorted(found)), None)
 
     def all(self) -> Iterator[Archived]:
@@ -244,7 +243,7 @@ class Archivist:
         return done
 
 
-def glob_safe(name: str) -> str:
+def _as_glob(name: str) -> str:
     """Return a name as `glob` matches it and nothing else; "-" where it cannot be an incident's."""
     return name if name and all(letter.isalnum() or letter in "-_" for letter in name) else "-"
 
@@ -306,10 +305,3 @@ def _unpack(path: Path, into: Path) -> shelf.Content:
                 shutil.copyfileobj(source, out)
     rows: shelf.Content = head["rows"]
     return rows
-
-
-def moment_of(archived: Archived) -> str:
-    """Return when it was archived, as text."""
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    return iso(datetime.fromtimestamp(archived.file.stat().st_mtime, UTC).replace(microsecond=0))
