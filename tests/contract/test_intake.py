@@ -65,8 +65,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def intake(store: Store, tmp_path: Path) -> Intake:
-    return Intake(store, Settings(), tmp_path, lambda _: None)
+def intake(store: Store, tmp_path: Path) -> Iterator[Intake]:
+    opened = Intake(store, Settings(), tmp_path, lambda _: None)
+    yield opened
+    assert opened.close(60)
 
 
 def test_there_are_samples_and_they_are_understood(sender, samples):

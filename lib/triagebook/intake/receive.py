@@ -180,10 +180,17 @@ class Intake:
         """Wait until `on_incident` was called for all that came in; return whether it was."""
         return self._teller.wait_told(within_s)
 
-    def close(self, within_s: float) -> None:
-        """End, once `on_incident` was called for all that came in, or after so many seconds."""
-        self._teller.close(within_s)
+    def close(self, within_s: float) -> bool:
+        """End, once `on_incident` was called for all that came in, or after so many seconds.
+
+        Returns
+        -------
+        bool
+            Whether it was called, with success or without, for all.
+        """
+        all_told = self._teller.close(within_s)
         self._confirming.shutdown(wait=False)
+        return all_told
 
     def _authenticate(self, name: str, plugin: Sender, posted: Delivery) -> None:
         settings = self._of(name)

@@ -50,6 +50,7 @@ def test_what_is_stored_is_counted_from_the_services_own_database(tmp_path):
         intake = Intake(store, settings, tmp_path, lambda _: None)
         for body in storm.bodies(storm.Size(200, 1)):
             intake.accept("alertmanager", {}, body)
+        assert intake.close(60)
         assert storm.ask(tmp_path, storm._LEFT) == [(2,)]
         critical = store.line.waiting()[0].id
         other = store.line.waiting()[-1].id

@@ -28,12 +28,20 @@ def told() -> list[str]:
 
 
 @pytest.fixture
-def make_intake(store: Store, tmp_path: Path, told: list[str]) -> Callable[..., Intake]:
+def make_intake(
+    store: Store, tmp_path: Path, told: list[str]
+) -> Iterator[Callable[..., Intake]]:
+    made = []
+
     def make(on_incident: Callable[[str], None] = told.append, **settings: object) -> Intake:
         known = {"service": [{"name": "flight-delay"}], **settings}
-        return PatientIntake(store, Settings(**known), tmp_path, on_incident)
+        made.append(PatientIntake(store, Settings(**known), tmp_path, on_incident))
+        return made[-1]
 
-    return make
+    yield make
+    # A queue that refuses is told again and again until its intake is closed.
+    for intake in made:
+        assert intake.close(60)
 
 
 @pytest.fixture

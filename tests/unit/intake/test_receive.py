@@ -212,6 +212,7 @@ def test_two_services_on_one_database_open_one_incident(intake, store, tmp_path,
                 for alert, one in zip(over, [intake, second] * 2, strict=True)
             ]
             assert {post.result().status for post in posts} == {"processed"}
+        assert second.close(60)
     assert [view.state for view in store.incidents()] == ["resolved"]
 
 

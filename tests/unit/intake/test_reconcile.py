@@ -56,6 +56,10 @@ class World:
             self.intake, self.store, settings.reconcile, tmp_path, client=client
         )
 
+    def close(self):
+        assert self.intake.close(60)
+        self.store.close()
+
     def post(self, status="firing", **changes):
         self.intake.accept("alertmanager", {}, build.body({**build.alert(status), **changes}))
 
@@ -75,7 +79,7 @@ class World:
 def world(tmp_path):
     made = World(tmp_path)
     yield made
-    made.store.close()
+    made.close()
 
 
 def listed(state="active", **status):
@@ -222,7 +226,7 @@ def test_only_our_receiver_is_asked_for(tmp_path):
     world = World(tmp_path, **FAST, receiver="triagebook")
     world.round()
     assert world.servers.asked[0] == ("http://am.test/api/v2/alerts?receiver=%5Etriagebook%24")
-    world.store.close()
+    world.close()
 
 
 # --- the watchdog --------------------------------------------------------------------------------
@@ -232,7 +236,7 @@ def test_only_our_receiver_is_asked_for(tmp_path):
 def watched(tmp_path):
     made = World(tmp_path, watchdog="Watchdog", watchdog_within=600)
     yield made
-    made.store.close()
+    made.close()
 
 
 DOG = {"labels": {"alertname": "Watchdog", "severity": "none"}, "fingerprint": "d0d0"}
