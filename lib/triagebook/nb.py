@@ -142,17 +142,19 @@ class Run:
             if finding.verdict == "bad":
                 _glue(f"finding {finding.id}", finding.statement)
 
-    def evidently(self, rows: int = 10_000) -> None:
+    def evidently(self, rows: int = 10_000, columns: int = 12) -> None:
         """Write Evidently's drift report on a sample beside the notebook, and redraw its main table.
 
         Parameters
         ----------
         rows : int
             At most so many rows of each window; Evidently computes each column several times.
+        columns : int
+            At most so many columns, those that moved most.
         """
         from triagebook.display.sidecar import drift_report  # noqa: PLC0415
 
-        result = drift_report(self.context, self.folder / "evidently.html", rows)
+        result = drift_report(self.context, self.folder / "evidently.html", rows, columns)
         _show(result.html, result.words)
 
     def hypotheses(self) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from triagebook.analysis.columns import looks_like
 from triagebook.analysis.distance import share_noise
 from triagebook.analysis.units import ks
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SENTINELS = frozenset(
     {"-1", "-1.0", "-99", "-99.0", "-999", "-999.0", "-9999", "-9999.0", "999", "999.0", "9999"}
@@ -60,16 +57,20 @@ def default_fill(reference: pd.Series, current: pd.Series, least: float = 0.05) 
 
     Returns None where no value did. Nulls are left to the null share.
     """
-    old, new = reference.dropna().astype(str), current.dropna().astype(str)
+    old, new = reference.dropna(), current.dropna()
     if len(old) < 20 or len(new) < 20:
         return None
+    # Numbers of one type are as different as their texts, which take long to write.
+    if old.dtype != new.dtype or not isinstance(old.dtype, np.dtype) or old.dtype.kind not in "iuf":
+        old, new = old.astype(str), new.astype(str)
     shares_old = old.value_counts(normalize=True)
     shares_new = new.value_counts(normalize=True)
     gain = shares_new - shares_old.reindex(shares_new.index).fillna(0.0)
-    value = str(gain.idxmax())
-    was, now = float(shares_old.get(value, 0.0)), float(shares_new[value])
+    most = gain.idxmax()
+    was, now = float(shares_old.get(most, 0.0)), float(shares_new.get(most, 0.0))
     if now - was < least - 1e-9 or now < 3 * was - 1e-9:
         return None
+    value = str(pd.Series([most], dtype=new.dtype).astype(str).iloc[0])
     return Fill(value, was, now, value.strip().lower() in SENTINELS)
 
 

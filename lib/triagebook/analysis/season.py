@@ -190,8 +190,12 @@ def recurrence(
     known = np.sort(values)
 
     def ranks(part: np.ndarray) -> np.ndarray:
-        low, high = np.searchsorted(known, part, "left"), np.searchsorted(known, part, "right")
-        return (low + high) / (2 * len(known))
+        # Looked up in order, neighbours are found where the last one was: several times quicker.
+        order = np.argsort(part)
+        low, high = (np.searchsorted(known, part[order], side) for side in ("left", "right"))
+        out = np.empty(len(part))
+        out[order] = (low + high) / (2 * len(known))
+        return out
 
     rank, now = ranks(values), ranks(now_values)
     slot, now_slot = _slot(times), _slot(now_times)

@@ -30,7 +30,9 @@ class Sidecar:
     words: str
 
 
-def drift_report(ctx: Context, output: Path, rows: int, seed: int = 0) -> Sidecar:
+def drift_report(
+    ctx: Context, output: Path, rows: int, columns: int = 12, seed: int = 0
+) -> Sidecar:
     """Run Evidently's DataDriftPreset on the served features and save its full report.
 
     Parameters
@@ -40,6 +42,8 @@ def drift_report(ctx: Context, output: Path, rows: int, seed: int = 0) -> Sideca
         Where its HTML goes, some megabytes; written by rename.
     rows : int
         At most so many rows of each window, drawn with `seed`.
+    columns : int
+        At most so many columns, those that moved most: each is drawn several times.
 
     Returns
     -------
@@ -58,7 +62,10 @@ def drift_report(ctx: Context, output: Path, rows: int, seed: int = 0) -> Sideca
         for c in mine
         if c.kind != "number" and view.reference[c.name].nunique() > MOST_VALUES
     ]
-    names = [c.name for c in mine if c.name not in many][:60]
+    can = [c for c in mine if c.name not in many]
+    most = sorted(can, key=lambda c: (c.movement.beyond_natural, c.movement.effect), reverse=True)
+    chosen = {c.name for c in most[:columns]}
+    names = [c.name for c in can if c.name in chosen]
     if not names:
         return _nothing(f"no column of {view.name} can be compared")
     numeric = [c.name for c in mine if c.kind == "number" and c.name in names]
@@ -88,6 +95,11 @@ def drift_report(ctx: Context, output: Path, rows: int, seed: int = 0) -> Sideca
         f"{len(new):,} current and {len(old):,} reference rows."
     )
     left = f" Left out, with more than {MOST_VALUES} values: {several(many)}." if many else ""
+    if len(names) < len(can):
+        left += (
+            f" It was shown the {len(names)} columns of {len(can)} that moved most: "
+            f"run.evidently(columns={len(can)}) takes them all, and longer."
+        )
     note = (
         f"{words}{left} It compares whole windows, with no regard to onset, hours or seasons, so weather "
         "and weekdays are called drift too. The full report lies beside this notebook: evidently.html."

@@ -150,3 +150,20 @@ def test_a_swap_with_a_column_whose_days_differ_is_told_by_the_other() -> None:
     found = swapped(old, new, ["seats", "temp"], {"seats": 0.04, "temp": 0.9})
     assert [f[:2] for f in found] == [("seats", "temp")]
     assert swapped(old, new, ["seats", "temp"], {"seats": 0.04, "temp": 0.2}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [("float64", -999.0, "-999.0"), ("int64", -999, "-999"), ("float32", -1.0, "-1.0")],
+)
+def test_a_number_that_fills_is_told_as_its_text_is(kind, value, said):
+    old = pd.Series(np.arange(100), dtype=kind)
+    new = old.copy()
+    new[40:] = value
+    fill = default_fill(old, new)
+    assert (fill.value, fill.share_reference, fill.share_current) == (said, 0.0, 0.6)
+    assert fill.sentinel
+    # The same numbers as texts, and with another type in the one window.
+    assert default_fill(old.astype(str), new.astype(str)) == fill
+    other = new.astype("int64" if kind != "int64" else "float64")
+    assert default_fill(old, other).share_current == 0.6

@@ -62,6 +62,18 @@ def test_a_category_of_very_many_values_is_left_out_and_named(
     assert (">code</td>" in made.html) is not left_out
 
 
+@pytest.mark.parametrize("too_few", [1, 0])
+def test_of_many_columns_those_that_moved_most_are_taken(tmp_path: Path, too_few: int):
+    context = _context(tmp_path, tables={"t": table("raw")})
+    every = len(context.columns)
+    by_effect = sorted(context.columns, key=lambda c: c.movement.effect)
+    made = drift_report(context, tmp_path / "evidently.html", 400, every - too_few)
+    assert f" of {every - too_few} columns of t drifted" in made.words
+    assert f">{by_effect[-1].name}</td>" in made.html
+    assert (f">{by_effect[0].name}</td>" in made.html) is not bool(too_few)
+    assert (f"run.evidently(columns={every}) takes them all" in made.html) is bool(too_few)
+
+
 def _metric(method: str, value: float, threshold: float | None = 0.1) -> dict[str, object]:
     return {"config": {"column": "c", "method": method, "threshold": threshold}, "value": value}
 

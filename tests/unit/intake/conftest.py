@@ -28,9 +28,7 @@ def told() -> list[str]:
 
 
 @pytest.fixture
-def make_intake(
-    store: Store, tmp_path: Path, told: list[str]
-) -> Iterator[Callable[..., Intake]]:
+def make_intake(store: Store, tmp_path: Path, told: list[str]) -> Iterator[Callable[..., Intake]]:
     made = []
 
     def make(on_incident: Callable[[str], None] = told.append, **settings: object) -> Intake:
