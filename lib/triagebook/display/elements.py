@@ -11,9 +11,11 @@ import base64
 import io
 import warnings
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.image import imsave
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -102,11 +104,19 @@ class Html(str):
 def png(figure: Figure, dpi: int) -> bytes:
     """Render a figure, twice as fine as a plain screen, without anything that changes from run to run."""
     out = io.BytesIO()
-    with mpl.rc_context({"savefig.facecolor": "white"}), warnings.catch_warnings():
+    figure.set_dpi(dpi)
+    figure.set_facecolor("white")
+    # `savefig` draws everything twice, the first time for the layout alone; the pixels are the same.
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
         # A name in a script that the font has not is drawn as boxes; the words beside it say it.
         warnings.filterwarnings("ignore", r"(?s)Glyph .* missing from font")
         warnings.filterwarnings("ignore", "Matplotlib currently does not support")
-        figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
+        canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())
+    # None leaves the entry out.
+    metadata: Any = {"Software": None}
+    imsave(out, pixels, format="png", origin="upper", dpi=dpi, metadata=metadata)
     return out.getvalue()
 
 
