@@ -37,11 +37,11 @@ def test_a_question_to_a_frozen_server_ends_and_what_is_sent_again_is_there_once
             # The old connection is asked, then a new one tried.
             assert time.monotonic() - began < patience.SILENT_S + 5 + 10
         again = store.deliveries.add("alertmanager", {}, b"meanwhile")
-        assert [store.deliveries.body(name) for name in store.deliveries.stored()] == [
+        assert [one.body for one in store.deliveries.unread()] == [
             b"before",
             b"meanwhile",
         ]
-        assert store.deliveries.stored()[-1] == again
+        assert store.deliveries.unread()[-1].id == again
 
 
 def test_only_what_may_take_long_does(postgres: Postgres):

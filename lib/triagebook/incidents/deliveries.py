@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, func, insert, select, update
 
@@ -52,6 +52,14 @@ class Waiting:
         with self._turn:
             self.left = True
             return self._kept
+
+
+class Unread(NamedTuple):
+    """A body that is kept and was not read yet."""
+
+    id: str
+    sender: str
+    body: bytes
 
 
 class Deliveries:
@@ -177,28 +185,23 @@ class Deliveries:
         )
         return connection.execute(query).mappings().one_or_none()
 
-    def stored(self) -> list[str]:
-        """Return the ids of what was kept and not yet read, in the order of arrival."""
+    def unread(self, most: int = 20) -> list[Unread]:
+        """Return what is kept and not yet read, in the order of arrival."""
         query = (
-            select(deliveries.c.id)
+            select(deliveries.c.id, deliveries.c.sender, deliveries.c.body)
             .where(deliveries.c.status == "stored")
             .order_by(deliveries.c.seq)
+            .limit(most)
         )
         with self._database.read() as connection:
-            return list(connection.scalars(query))
+            return [
+                Unread(name, sender, bytes(body))
+                for name, sender, body in connection.execute(query)
+            ]
 
     def get(self, name: str) -> DeliveryView | None:
         """Return one delivery."""
         return next(iter(self._views(deliveries.c.id == name, limit=1)), None)
-
-    def unread(self, name: str) -> tuple[str, bytes] | None:
-        """Return the sender and the body of a delivery that is kept and not yet read; None for others."""
-        query = select(deliveries.c.sender, deliveries.c.body).where(
-            deliveries.c.id == name, deliveries.c.status == "stored"
-        )
-        with self._database.read() as connection:
-            found = connection.execute(query).one_or_none()
-        return None if found is None else (found.sender, bytes(found.body))
 
     def body(self, name: str) -> bytes:
         """Return a body, byte for byte; NotFoundError where there is none."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _LONGEST_WHY = 500  # characters; a reason may quote the body
+_AT_ONCE = 20  # bodies held in memory at a time
 
 
 class Receipt(BaseModel):
@@ -232,14 +233,16 @@ class Intake:
 
     def _process_stored(self) -> dict[str, Receipt | None]:
         """Process what is stored; return what became of each, None where somebody else did it."""
+        done: dict[str, Receipt | None] = {}
         with self._in_order:
-            return {name: self._process(name) for name in self._store.deliveries.stored()}
+            while True:
+                unread = self._store.deliveries.unread(_AT_ONCE)
+                for one in unread:
+                    done[one.id] = self._process(one.id, one.sender, one.body)
+                if len(unread) < _AT_ONCE:
+                    return done
 
-    def _process(self, delivery: str) -> Receipt | None:
-        unread = self._store.deliveries.unread(delivery)
-        if unread is None:
-            return None
-        sender, body = unread
+    def _process(self, delivery: str, sender: str, body: bytes) -> Receipt | None:
         try:
             plugin = _sender(sender)
             alerts = self._without_watchdog(plugin.parse(body, self._of(sender)))

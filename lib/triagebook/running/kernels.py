@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from dataclasses import dataclass
+from queue import Empty
 from typing import TYPE_CHECKING, Any, Literal
 
 from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
@@ -69,6 +73,41 @@ class _LiveKernelSpecs(KernelSpecManager):
         return KernelSpec(**{**get_kernel_dict(), "metadata": {"kernel_provisioner": provisioner_}})
 
 
+class _PromptClient(AsyncKernelClient):
+    """A client that uses a kernel as soon as it answers.
+
+    jupyter_client's own then reads what the kernel still says until 0.2 s pass without a word, so
+    that nobody takes it for the output of a cell. nbclient tells outputs apart by their request.
+    """
+
+    async def wait_for_ready(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is jupyter_client's
+    ) -> None:
+        """Wait until the kernel answers and its outputs arrive.
+
+        Raises
+        ------
+        RuntimeError
+            It died, or took longer than `timeout` seconds.
+        """
+        until = float("inf") if timeout is None else time.monotonic() + timeout
+        while True:
+            self.kernel_info()
+            with contextlib.suppress(Empty):
+                said = await self.get_shell_msg(timeout=1)
+                if said["msg_type"] == "kernel_info_reply":
+                    await self.get_iopub_msg(timeout=0.2)
+                    self._handle_kernel_info_reply(said)
+                    return
+            if not await self.is_alive():
+                message = "the kernel died before it answered"
+                raise RuntimeError(message)
+            if time.monotonic() > until:
+                message = f"the kernel did not answer within {timeout:g} s"
+                raise RuntimeError(message)
+
+
 class Kernel:
     """Makes the kernel manager of one run, and tidies up after it.
 
@@ -99,6 +138,7 @@ class Kernel:
         """Return a manager whose kernel talks over Unix sockets in a folder only we can enter."""
         specs = OwnKernelSpecs() if self.live is None else _LiveKernelSpecs(self.live)
         self._manager = AsyncKernelManager(
+            client_factory=_PromptClient,
             kernel_name=self.name,
             kernel_spec_manager=specs,
             transport="ipc",

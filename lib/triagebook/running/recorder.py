@@ -59,7 +59,8 @@ class Recorder(NotebookExecutionManager):  # type: ignore[misc]  # papermill has
         recent = time.monotonic() - self._saved_at < SAVE_EVERY_S
         if self.target is not None and not (self._lazy and recent):
             # nbformat's own `writes` validates the whole notebook each time; once is enough.
-            write_whole(self.target, _text(self.nb), durable=not self._lazy)
+            # Only the whole one has to outlive a power cut: a run that was cut off begins anew.
+            write_whole(self.target, _text(self.nb), durable=self.end_time is not None)
             self._saved_at = time.monotonic()
         self.last_save_time = self.now()
 

@@ -48,7 +48,7 @@ def test_a_database_at_the_newest_schema_is_left_as_it_is(tmp_path):
     with Store.open(home) as store:
         kept = store.deliveries.add("alertmanager", {}, b"{}")
     with Store.open(home) as store:
-        assert store.deliveries.stored() == [kept]
+        assert [one.id for one in store.deliveries.unread()] == [kept]
         assert revision(store.database) == head()
     assert (tmp_path / "state" / "triagebook.db").is_file()
 
@@ -115,7 +115,10 @@ def test_a_store_of_before_gets_a_feed_and_keeps_what_it_has(url):
         )
     engine.dispose()
     with Store(url) as store:
-        assert (store.deliveries.stored(), store.changes.latest()) == (["dlv-1"], [])
+        assert ([one.id for one in store.deliveries.unread()], store.changes.latest()) == (
+            ["dlv-1"],
+            [],
+        )
         told = Announced("m", Change(ts="2013-06-04T11:00:00Z", to="1"), "champion")
         apply_delivery(store, "dlv-1", [], lambda _: None, announced=[told])
         assert [view.change.to for view in store.changes.latest()] == ["1"]
@@ -195,7 +198,7 @@ def test_a_reader_sees_one_moment_while_others_write(store):
         before = connection.scalar(count)
         store.deliveries.add("a", {}, b"2")
         assert connection.scalar(count) == before
-    assert len(store.deliveries.stored()) == 2
+    assert len(store.deliveries.unread()) == 2
 
 
 def test_what_raises_is_not_kept(store):

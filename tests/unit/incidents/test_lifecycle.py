@@ -197,7 +197,7 @@ def test_what_breaks_halfway_leaves_nothing(store, drift):
         apply_delivery(store, name, [drift(), bad], lambda _: go)
     assert store.incidents() == []
     assert store.alerts() == []
-    assert store.deliveries.stored() == [name]
+    assert [one.id for one in store.deliveries.unread()] == [name]
 
 
 def test_the_database_itself_refuses_a_second_open_episode(store, deliver, drift):

@@ -47,7 +47,7 @@ def test_a_kill_loses_nothing_and_repeats_nothing(tmp_path, store, intake, told,
         check=False,
     )
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
-    assert len(store.deliveries.stored()) == left
+    assert len(store.deliveries.unread()) == left
     assert len(intake.replay_stored()) == left
     assert intake.replay_stored() == []
     (incident,) = store.incidents()

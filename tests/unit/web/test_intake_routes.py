@@ -33,7 +33,7 @@ def test_pages_are_answered_while_deliveries_wait_for_each_other(service):
     with ThreadPoolExecutor(len(bodies)) as pool:
         with service.here.intake._in_order:
             waiting = [pool.submit(service.post, body) for body in bodies]
-            while not service.here.store.deliveries.stored():
+            while not service.here.store.deliveries.unread():
                 time.sleep(0.01)
             assert service.client.get("/").status_code == 200
             assert service.client.get("/api/incidents").json()["count"] == 0

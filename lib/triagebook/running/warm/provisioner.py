@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 NAME = "triagebook-warm"
 """Its entry point in `jupyter_client.kernel_provisioners`."""
+
+_END_WITHIN_S = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +47,15 @@ class WarmProvisioner(LocalProvisioner):
         connection["key"] = connection["key"].encode()
         self.connection_info = connection
         return self.connection_info
+
+    async def kill(self, restart: bool = False) -> None:
+        """Kill the kernel, and see it end: jupyter_client looks only each tenth of a second."""
+        await super().kill(restart)
+        until = time.monotonic() + _END_WITHIN_S
+        while (  # noqa: ASYNC110 - the process is the template's child: nothing tells us of its end
+            await self.poll() is None and time.monotonic() < until
+        ):
+            await asyncio.sleep(0.005)
 
     def _take(self, kwargs: dict[str, Any]) -> WarmProcess | None:
         path = os.environ.get(SOCKET_VARIABLE)
