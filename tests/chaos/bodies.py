@@ -364,6 +364,7 @@ def _look_at_pages(client: httpx.Client, maker: Maker, told: Told, canary: Canar
         told.wrong.append(f"not on /quarantine: {missing[:5]}")
     body = build.body(build.alert(alertname="TheLastOne", service="another"))
     headers, _ = signers.proof("alertmanager", body)
+    headers["Prefer"] = "wait=8"
     answer = client.post("/intake/alertmanager", content=body, headers=headers)
     if answer.status_code != 202 or not answer.json()["opened"]:
         told.wrong.append(f"a usual alert at the end: {answer.status_code} {answer.text[:300]}")

@@ -63,7 +63,11 @@ def alert(name: str, size: int = 0) -> bytes:
 
 def post(service: ServiceProcess, body: bytes) -> httpx.Response:
     return httpx.post(
-        f"{service.url}/intake/alertmanager", content=body, timeout=60, trust_env=False
+        f"{service.url}/intake/alertmanager",
+        content=body,
+        headers={"Prefer": "wait=8"},
+        timeout=60,
+        trust_env=False,
     )
 
 

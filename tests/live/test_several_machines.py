@@ -52,7 +52,11 @@ def service_home(site: Site, name: str) -> Home:
 
 def post(url: str, body: bytes) -> httpx.Response:
     return httpx.post(
-        f"{url}/intake/alertmanager", content=body, headers=AUTH, timeout=60, trust_env=False
+        f"{url}/intake/alertmanager",
+        content=body,
+        headers=AUTH | {"Prefer": "wait=8"},
+        timeout=60,
+        trust_env=False,
     )
 
 

@@ -24,11 +24,12 @@ from triagebook.core.settings import IntakeSettings
 from triagebook.incidents.lifecycle import Applied, Over, apply_delivery, outcome_of
 from triagebook.incidents.routes import route
 from triagebook.incidents.views import DeliveryStatus
+from triagebook.intake.reading import Reader
 from triagebook.intake.sender import SENDERS, Announcing, Confirming, Delivery, Sender
 from triagebook.intake.telling import Teller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -42,14 +43,16 @@ _log = structlog.get_logger(__name__)
 
 _LONGEST_WHY = 500  # characters; a reason may quote the body
 _AT_ONCE = 20  # bodies held in memory at a time
+READ_WITHIN_S = 60.0
+"""How long `accept` waits for a delivery to be read, in seconds, unless told otherwise."""
 
 
 class Receipt(BaseModel):
     """The answer to a delivery: it is kept.
 
     `status` says how far it got: `processed`, `quarantined` with `why`, or `stored` where it was not
-    read in time, or the database failed after keeping it (it is processed with the next delivery,
-    or at the next start). `opened` are the incidents it opened, `joined` those of before that a new alert of it
+    read in time, or the database failed after keeping it (it is processed as soon as it can be, or
+    at the next start). `opened` are the incidents it opened, `joined` those of before that a new alert of it
     is part of; `incidents` are all that its alerts belong to.
     """
 
@@ -95,6 +98,7 @@ class Intake:
         self._settings = settings
         self._root = root
         self._teller = Teller(on_incident)
+        self._reader = Reader(self._process_stored)
         self._over = Over.of(settings)
         self.heard: datetime | None = None
         """When the watchdog's alert came last since this service started; None for never."""
@@ -112,6 +116,7 @@ class Intake:
         body: bytes,
         query: Mapping[str, str] | None = None,
         waiting: Waiting | None = None,
+        read_within_s: float = READ_WITHIN_S,
     ) -> Receipt:
         """Take a delivery; once this returns, it is on the disk.
 
@@ -119,6 +124,8 @@ class Intake:
         ----------
         waiting : Waiting, optional
             Who posted it, where they may leave before this returns.
+        read_within_s : float
+            How long to wait, in seconds, for what comes of it, once it is kept.
 
         Raises
         ------
@@ -144,14 +151,19 @@ class Intake:
         lower = {name.lower(): value for name, value in headers.items()}
         posted = Delivery(lower, body, query or {})
         self._authenticate(sender, plugin, posted)
-        return self._keep(sender, plugin, posted, waiting)
+        return self._keep(sender, plugin, posted, waiting, read_within_s)
 
     def take(self, sender: str, headers: Mapping[str, str], body: bytes) -> Receipt:
         """Take what this service itself made in a sender's shape; as `accept`, without its proof."""
         return self._keep(sender, _sender(sender), Delivery(headers, body))
 
     def _keep(
-        self, sender: str, plugin: Sender, posted: Delivery, waiting: Waiting | None = None
+        self,
+        sender: str,
+        plugin: Sender,
+        posted: Delivery,
+        waiting: Waiting | None = None,
+        read_within_s: float = READ_WITHIN_S,
     ) -> Receipt:
         body = posted.body
         try:
@@ -164,10 +176,13 @@ class Intake:
             ) from error
         if isinstance(plugin, Confirming):
             self._confirming.submit(self._confirm, sender, plugin, body)
+        came = self._reader.wait(delivery, read_within_s)
+        if came.how in {"late", "failed"}:
+            return Receipt(delivery_id=delivery, status="stored")
         try:
-            return self._process_stored().get(delivery) or self._receipt(delivery)
+            return came.result or self._receipt(delivery)
         except StoreError as error:
-            _log.warning("delivery_not_processed_yet", delivery=delivery, error=error.message)
+            _log.warning("delivery_not_looked_up", delivery=delivery, error=error.message)
             return Receipt(delivery_id=delivery, status="stored")
 
     def replay_stored(self) -> list[str]:
@@ -175,7 +190,7 @@ class Intake:
 
         Called once at start. Nothing is processed twice.
         """
-        return list(self._process_stored())
+        return [name for name, _ in self._process_stored()]
 
     def wait_told(self, within_s: float = 10.0) -> bool:
         """Wait until `on_incident` was called for all that came in; return whether it was."""
@@ -189,6 +204,7 @@ class Intake:
         bool
             Whether it was called, with success or without, for all.
         """
+        self._reader.close(within_s)
         all_told = self._teller.close(within_s)
         self._confirming.shutdown(wait=False)
         return all_told
@@ -231,16 +247,15 @@ class Intake:
         applied = outcome_of(self._store, delivery)
         return _processed(delivery, applied, status=view.status, why=view.why)
 
-    def _process_stored(self) -> dict[str, Receipt | None]:
-        """Process what is stored; return what became of each, None where somebody else did it."""
-        done: dict[str, Receipt | None] = {}
-        with self._in_order:
-            while True:
+    def _process_stored(self) -> Iterator[tuple[str, Receipt | None]]:
+        """Process what is stored; give what became of each, None where somebody else did it."""
+        while True:
+            with self._in_order:
                 unread = self._store.deliveries.unread(_AT_ONCE)
                 for one in unread:
-                    done[one.id] = self._process(one.id, one.sender, one.body)
-                if len(unread) < _AT_ONCE:
-                    return done
+                    yield one.id, self._process(one.id, one.sender, one.body)
+            if len(unread) < _AT_ONCE:
+                return
 
     def _process(self, delivery: str, sender: str, body: bytes) -> Receipt | None:
         try:

@@ -60,9 +60,9 @@ class Context:
     refresher: Refresher
     archive: Archive
     stopping: threading.Event = field(default_factory=threading.Event)
-    # Deliveries have threads of their own: a storm of them, each waiting for the one before, would
-    # else hold all that pages are answered by. Two are enough, as one at a time is processed.
-    door: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
+    # Deliveries have threads of their own: a storm of them would else hold all that pages are
+    # answered by. Most of the time they wait: for the disk, and for the one thread that reads.
+    door: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(16))
 
     def incident(self, incident_id: str) -> IncidentView:
         """Return an incident; NotFoundError where there is none."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from triagebook.intake.receive import Intake
 
 if TYPE_CHECKING:
-    from triagebook.incidents.deliveries import Waiting
     from triagebook.intake.receive import Receipt
-    from triagebook.intake.sender import Delivery, Sender
 
 
 class PatientIntake(Intake):
-    def _keep(
-        self, sender: str, plugin: Sender, posted: Delivery, waiting: Waiting | None = None
-    ) -> Receipt:
-        receipt = super()._keep(sender, plugin, posted, waiting)
+    def accept(self, *args: Any, **kwargs: Any) -> Receipt:
+        receipt = super().accept(*args, **kwargs)
+        assert self.wait_told()
+        return receipt
+
+    def take(self, *args: Any, **kwargs: Any) -> Receipt:
+        receipt = super().take(*args, **kwargs)
         assert self.wait_told()
         return receipt
 

@@ -39,7 +39,8 @@ class Service:
     server: StopServer
 
     def post(self, body: bytes | Iterator[bytes], **kwargs: Any) -> httpx.Response:
-        answer = self.client.post("/intake/alertmanager", content=body, headers=AUTH, **kwargs)
+        headers = AUTH | {"Prefer": "wait=8"}
+        answer = self.client.post("/intake/alertmanager", content=body, headers=headers, **kwargs)
         # The answer does not wait until the queue knows of it; what tests look at then does.
         assert self.here.intake.wait_told()
         return answer

@@ -220,6 +220,38 @@ def test_what_is_kept_and_not_read_in_time_is_answered_202_all_the_same(service,
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        ("", 0.25),
+        ("wait=0", 0),
+        ("wait=3", 3),
+        ("respond-async, Wait=4", 4),
+        ('wait="5"; x=1', 5),
+        ("wait=9", 8),
+        ("wait=1000000000", 0.25),
+        ("wait=-1", 0.25),
+        ("await=3", 0.25),
+        ("wait=soon", 0.25),
+    ],
+)
+def test_a_sender_says_how_long_it_wants_to_wait(prefer, seconds):
+    assert intake_routes._patience(prefer) == seconds
+
+
+def test_who_does_not_want_to_wait_is_answered_once_it_is_kept(service):
+    with service.here.intake._in_order:
+        headers = AUTH | {"Prefer": "wait=0"}
+        answer = service.client.post("/intake/alertmanager", content=webhook(), headers=headers)
+        assert (answer.status_code, answer.json()["status"]) == (202, "stored")
+        assert len(service.here.store.deliveries.unread()) == 1
+    # Nobody asks again; it is read all the same.
+    deadline = time.monotonic() + 60
+    while service.here.store.counts().deliveries_by_status != {"processed": 1}:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_database_that_fails_is_logged_without_a_traceback(service, monkeypatch):
     def fail():
         raise StoreError("database or disk is full")

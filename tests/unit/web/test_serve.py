@@ -60,7 +60,8 @@ def _process(root):
 def test_a_signal_ends_the_service_within_two_seconds_streams_included(tmp_path, number):
     with _process(tmp_path) as (process, url), httpx.Client(base_url=url, timeout=20) as client:
         assert client.get("/readyz").json()["ready"] is True
-        answer = client.post("/intake/alertmanager", content=webhook(), headers=AUTH)
+        headers = AUTH | {"Prefer": "wait=8"}
+        answer = client.post("/intake/alertmanager", content=webhook(), headers=headers)
         [incident] = answer.json()["opened"]
         with client.stream("GET", f"/api/incidents/{incident}/events") as stream:
             lines = stream.iter_lines()
