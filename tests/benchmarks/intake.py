@@ -53,6 +53,7 @@ def run(folder: Path | None = None, *, full: bool = False) -> dict[str, Any]:
         (site.home.root / "busy").touch()
         for number in range(2):
             posted_ms(site, 10_000 + number)
+        site.wait_opened(runs + IDLE_POSTS + 2)
         wait_until("two notebooks run", lambda: running(site) == 2)
         busy = []
         for number in range(posts):
@@ -106,7 +107,7 @@ def first_cell(site: Serving, number: int) -> dict[str, Any]:
     """Post, wait for the run, return when its first cell began; both are told by one clock."""
     began = time.time()
     posted_ms(site, number)
-    [*_, (incident,)] = site.ask("SELECT id FROM incidents ORDER BY seq")
+    incident = site.wait_opened(number + 1)
     wait_until("it is published", lambda: left(site) == 0, 120)
     lines = read_progress(site.home.attempt_dir(incident, 1))
     first = next(line for line in lines if line.event == "cell" and line.status == "running")

@@ -75,13 +75,19 @@ def run(folder: Path | None = None, *, full: bool = False) -> dict[str, Any]:
             before = os.getloadavg()[0]
             posts, storm = play(service.url, size)
             loads = [round(load, 1) for load in (before, os.getloadavg()[0])]
+            read_after_s = seconds_until_read(home)
             after = Looks(service.url)
             with after.meanwhile():
                 wait_for_critical(home)
         found = stored(home)
     cases = [
         {"case": "machine", **machine(), "load_before_and_after_posting": loads},
-        {"case": "size", **posts.said(), "critical_alerts": round(size.alerts * CRITICAL_SHARE)},
+        {
+            "case": "size",
+            **posts.said(),
+            "read_after_s": read_after_s,
+            "critical_alerts": round(size.alerts * CRITICAL_SHARE),
+        },
         {"case": "stored", **found},
         *(
             {"case": f"pages, {when}", "page": page, **looks.said(page)}
@@ -101,6 +107,7 @@ def score(cases: list[dict[str, Any]], size: Size) -> dict[str, Any]:
         "alerts_posted": size.alerts,
         "alerts_stored": kept["alerts"],
         "posted_in_s": posted["posted_in_s"],
+        "read_after_s": posted["read_after_s"],
         "post_ms": posted["post_ms"],
         "critical_runs": kept["critical_done"],
         "runs_ahead_of_a_critical_one": kept["ahead_of_a_critical_one"],
@@ -292,6 +299,7 @@ def ask(home: Path, query: str) -> list[Any]:
         connection.close()
 
 
+_UNREAD = "SELECT COUNT(*) FROM deliveries WHERE status = 'stored'"
 _LEFT = (
     "SELECT COUNT(*) FROM incidents WHERE priority BETWEEN 110 AND 119 "
     "AND run_state IN ('queued', 'running')"
@@ -302,6 +310,14 @@ _RUNS = (
     "timeline t WHERE t.incident_id = i.id AND t.kind = 'raised'), i.queued_at) "
     "FROM incidents i JOIN runs r ON r.incident_id = i.id AND r.attempt = 1"
 )
+
+
+def seconds_until_read(home: Path) -> float:
+    """Return how long after the last post the last body was read."""
+    began = time.monotonic()
+    while ask(home, _UNREAD) != [(0,)] and time.monotonic() < began + CRITICAL_LIMIT_S:
+        time.sleep(0.1)  # between two looks
+    return round(time.monotonic() - began, 1)
 
 
 def wait_for_critical(home: Path) -> None:

@@ -79,7 +79,7 @@ def played(root: Path, times: int, warm: int, seed: int) -> dict[str, Any]:
             site.start()
             if posted(site, alert(number)) != 202:
                 raise RuntimeError("the alert was not taken")
-            [*_, (incident,)] = site.ask("SELECT id FROM incidents ORDER BY seq")
+            incident = site.wait_opened(number + 1)
             folder = site.home.attempt_dir(incident, 1)
             with seen.reading(folder, site.home.run_dir(incident)):
                 wait_until("it has begun", lambda f=folder: began(f))

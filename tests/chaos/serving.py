@@ -125,6 +125,17 @@ class Serving:
         finally:
             connection.close()
 
+    def wait_opened(self, incidents: int) -> str:
+        """Return the last one's id when so many incidents are there."""
+        found: list[tuple[str]] = []
+
+        def there() -> bool:
+            found[:] = self.ask("SELECT id FROM incidents ORDER BY seq")
+            return len(found) >= incidents
+
+        wait_until(f"{incidents} incidents are opened", there)
+        return found[-1][0]
+
     def wait_published(self, incidents: int, within_s: float) -> None:
         """Return when so many incidents are there and published."""
         query = "SELECT COUNT(*) FROM incidents WHERE run_state = 'published'"

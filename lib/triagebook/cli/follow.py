@@ -74,7 +74,9 @@ def post_alert(client: httpx.Client, home: Home, world: World) -> str:
     from triagebook.drills.alert import alertmanager_payload
 
     token = load_settings(home.config).intake["alertmanager"].token
-    headers = {} if token is None else {"Authorization": f"Bearer {token.value(home.root)}"}
+    headers = {"Prefer": "wait=8"}  # for the incident's name
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token.value(home.root)}"
     answer = client.post("/intake/alertmanager", json=alertmanager_payload(world), headers=headers)
     if answer.status_code != _ACCEPTED:
         raise IntakeError(

@@ -32,8 +32,6 @@ ANSWER_WITHIN_S = 8.0
 
 A database that hangs would else hold it until it gives up by itself, not knowing what became of it.
 """
-READ_WITHIN_S = 0.25
-"""How long a sender waits for what came of a body that is kept: in a storm many are before it."""
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\b", re.IGNORECASE)
 _RETRY_AFTER_S = 5
 _CHALLENGE = 'Bearer realm="triagebook", Basic realm="triagebook", charset="UTF-8"'
@@ -60,9 +58,9 @@ async def receive(sender: str, request: Request, here: Here) -> JSONResponse:
     """Take an alert from a sender such as `alertmanager`.
 
     The body is stored as it is before it is read. A body that is not understood is kept in
-    quarantine and answered 202 as well: sending it again would change nothing. The answer says
-    what came of the body where it was read within a quarter of a second, or as many seconds, up to
-    8, as the header `Prefer: wait=N` asks for (RFC 7240); else `stored`.
+    quarantine and answered 202 as well: sending it again would change nothing. With the header
+    `Prefer: wait=N` (RFC 7240) the answer says what came of the body, where it is read within N
+    seconds, at the most 8; else it says `stored`.
     """
     started = time.perf_counter()
     answer, label = await _receive(sender, request, here)
@@ -119,9 +117,9 @@ async def _receive(sender: str, request: Request, here: Context) -> tuple[JSONRe
 
 
 def _patience(prefer: str) -> float:
-    """Read how many seconds the sender wants to wait for what comes of the body."""
+    """Read how many seconds the sender wants to wait for what comes of the body; 0 unless it says so."""
     found = _WAIT.search(prefer)
-    return READ_WITHIN_S if found is None else min(float(found[1]), ANSWER_WITHIN_S)
+    return 0.0 if found is None else min(float(found[1]), ANSWER_WITHIN_S)
 
 
 def _so_far(sender: str, delivery: str | None) -> Receipt:

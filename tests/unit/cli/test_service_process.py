@@ -75,7 +75,7 @@ def test_what_it_logs_goes_to_its_log_and_not_to_the_pipe_that_nobody_reads(home
         answer = httpx.post(
             f"{service.url}/intake/alertmanager",
             content=b"{",
-            headers={"Authorization": "Bearer s3cret"},
+            headers={"Authorization": "Bearer s3cret", "Prefer": "wait=8"},
             trust_env=False,
         )
         assert answer.json()["status"] == "quarantined"

@@ -39,8 +39,7 @@ class Service:
     server: StopServer
 
     def post(self, body: bytes | Iterator[bytes], **kwargs: Any) -> httpx.Response:
-        headers = AUTH | {"Prefer": "wait=8"}
-        answer = self.client.post("/intake/alertmanager", content=body, headers=headers, **kwargs)
+        answer = self.client.post("/intake/alertmanager", content=body, headers=AUTH, **kwargs)
         # The answer does not wait until the queue knows of it; what tests look at then does.
         assert self.here.intake.wait_told()
         return answer
@@ -68,7 +67,8 @@ def running(root: Path, *, executes: bool = False, **settings: Any) -> Iterator[
     try:
         assert up.wait(60 if executes else 20), "the service did not start"
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with httpx.Client(base_url=url, timeout=20) as client:
+        # What tests look at after a post is there once the body is read.
+        with httpx.Client(base_url=url, headers={"Prefer": "wait=8"}, timeout=20) as client:
             yield Service(home, url, queue, app.state.context, client, server)
     finally:
         server.stop()

@@ -223,16 +223,16 @@ def test_what_is_kept_and_not_read_in_time_is_answered_202_all_the_same(service,
 @pytest.mark.parametrize(
     ("prefer", "seconds"),
     [
-        ("", 0.25),
+        ("", 0),
         ("wait=0", 0),
         ("wait=3", 3),
         ("respond-async, Wait=4", 4),
         ('wait="5"; x=1', 5),
         ("wait=9", 8),
-        ("wait=1000000000", 0.25),
-        ("wait=-1", 0.25),
-        ("await=3", 0.25),
-        ("wait=soon", 0.25),
+        ("wait=1000000000", 0),
+        ("wait=-1", 0),
+        ("await=3", 0),
+        ("wait=soon", 0),
     ],
 )
 def test_a_sender_says_how_long_it_wants_to_wait(prefer, seconds):
