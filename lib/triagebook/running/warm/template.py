@@ -45,6 +45,10 @@ KINDS = ("runner", "kernel")
 MODULES = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
+    # Each kernel would import these before its first cell, into memory of its own.
+    "ipykernel.debugger",
+    "IPython.core.oinspect",
+    "tornado.platform.asyncio",
     "triagebook.nb",
     "matplotlib.pyplot",
     "matplotlib.backends.backend_agg",
