@@ -12,6 +12,7 @@ all that it started; when the child ends, the connection is told how.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import logging
@@ -346,11 +347,18 @@ def ends_with_service() -> Iterator[None]:
 
 
 def prepare() -> None:
-    """Import what children need, and let go of what only imports needed."""
+    """Import what children need, do once what they do, and let go of what only that needed."""
     skip_slow_import()
     for name in MODULES:
         importlib.import_module(name)
+    from triagebook.running.warm.rehearsal import rehearse  # noqa: PLC0415 - after skip_slow_import
+
+    rehearse()
     gc.collect()
+    # glibc keeps what was freed; every child would have it as well.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
     # The collector would write into every object's header, and copy every page for each child.
     gc.freeze()
 
