@@ -20,4 +20,4 @@ def rehearse() -> None:
     notebook = v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
     text = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
     render(nbformat.reads(text, as_version=4))  # type: ignore[no-untyped-call]
-    KernelProvisionerFactory.instance()  # type: ignore[no-untyped-call]
+    KernelProvisionerFactory.instance()
