@@ -253,6 +253,7 @@ class RunQueue:
         with SetWorkflowID(name), SetEnqueueOptions(priority=_urgency(incident)):
             DBOS.enqueue_workflow(QUEUE, run_incident, incident_id, number)
         log.info("run queued", incident=incident_id, attempt=number)
+        self.pool.look()  # while the queue has not chosen it yet
         return name
 
     def _unfinished(self, incident_id: str, number: int) -> bool:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 AGAIN_AFTER_S = 30.0
 """A template that ended by itself is started again so long after its last start, at the earliest."""
+LOOK_HOLDS_S = 1.0
+"""How long a look at code and settings holds, in seconds."""
 _PACKAGE = Path(__file__).parents[2]
 _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
@@ -75,6 +77,7 @@ class WarmPool:
         self._made_of = ""
         self._number = 0
         self._started_at = float("-inf")
+        self._looked = (float("-inf"), "")
 
     @property
     def socket(self) -> Path | None:
@@ -104,6 +107,12 @@ class WarmPool:
             self._folder = Path(tempfile.mkdtemp(prefix="triagebook-warm-"))
             with self._guard:
                 self._start()
+
+    def look(self) -> None:
+        """See whether code or settings have changed, for a start that is to come within a second."""
+        if self._folder is not None:
+            found = fingerprint(self.watched)
+            self._looked = (time.monotonic(), found)
 
     def start(self, attempt: Attempt) -> RunnerProcess:
         """Start the runner of a prepared attempt."""
@@ -158,13 +167,17 @@ class WarmPool:
                     log.warning("the template had ended; starting another")
                     self._start()
                 return None
-            if self._made_of != fingerprint(self.watched):
+            if self._made_of != self._present():
                 log.info("code or settings have changed; replacing the template")
                 self._retire()
                 self._start()
                 return None
             path = self.socket
         return path if path is not None and path.exists() else None
+
+    def _present(self) -> str:
+        at, found = self._looked
+        return found if time.monotonic() - at < LOOK_HOLDS_S else fingerprint(self.watched)
 
     def _start(self) -> None:
         self._number += 1

@@ -15,6 +15,7 @@ import pytest
 from tests.unit.running.conftest import code, wait_for
 from triagebook.running.processes import identify, is_alive
 from triagebook.running.supervise import execute_attempt
+from triagebook.running.warm import pool as pool_module
 from triagebook.running.warm.client import SOCKET_VARIABLE, WarmError, take
 from triagebook.running.warm.pool import WarmPool, fingerprint
 
@@ -213,6 +214,22 @@ def test_what_is_no_request_does_not_end_the_template(pool: WarmPool, tmp_path: 
     assert Path(f"/proc/{process.pid}/cwd").samefile(tmp_path)
     process.kill()
     process.wait(30)
+
+
+def test_a_look_ahead_holds_for_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    watched = tmp_path / "triagebook.toml"
+    watched.write_text("")
+    pool = WarmPool(1, [watched], tmp_path / "template.log")
+    pool.look()  # no template yet: there is nothing to look for
+    assert pool._present() == fingerprint(pool.watched)
+    pool._folder = tmp_path
+    pool.look()
+    seen = fingerprint(pool.watched)
+    watched.write_text("# changed")
+    at, _ = pool._looked
+    for after_s, present in ((0.99, seen), (1.01, fingerprint(pool.watched))):
+        monkeypatch.setattr(pool_module.time, "monotonic", lambda s=after_s: at + s)
+        assert pool._present() == present
 
 
 def test_the_fingerprint_tells_changes(tmp_path: Path):
