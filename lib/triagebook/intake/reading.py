@@ -74,7 +74,7 @@ class Reader(Generic[T]):
         return mine
 
     def close(self, within_s: float) -> None:
-        """Begin no other turn, and wait at the most so many seconds for the one there is."""
+        """Read no other delivery, and wait at the most so many seconds for the one that is read."""
         with self._change:
             self._closed = True
             self._change.notify_all()
@@ -114,6 +114,8 @@ class Reader(Generic[T]):
                         if one.delivery == name:
                             one.how, one.result = "read", result
                     self._change.notify_all()
+                    if self._closed:
+                        return "failed"  # the rest is kept for the next start
         except Exception as error:  # noqa: BLE001 - they are kept, whatever the database says
             _log.warning("deliveries_not_read_yet", error=getattr(error, "message", str(error)))
             return "failed"

@@ -104,6 +104,28 @@ def test_what_fails_is_said_and_read_again_later_without_being_asked(kept, reade
     assert reader.wait("a", 60).how == "over"
 
 
+def test_closed_in_the_middle_it_ends_after_the_delivery_it_reads():
+    reading, go_on, done = threading.Event(), threading.Event(), []
+
+    def read():
+        for name in ("a", "b", "c"):
+            reading.set()
+            assert go_on.wait(60)
+            done.append(name)
+            yield name, name.upper()
+
+    reader = Reader(read)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(reader.wait, "c", 60)
+        assert reading.wait(60)
+        closing = pool.submit(reader.close, 60)
+        assert waiting.result().how == "late"  # it does not wait for what will not come
+        go_on.set()
+        closing.result()
+    assert not reader._thread.is_alive()
+    assert done == ["a"]
+
+
 def test_once_closed_it_reads_no_more(kept):
     reader = Reader(kept)
     reader.close(1)
