@@ -89,7 +89,9 @@ class Service:
         self.intake = Intake(store, self.settings, home.root, self.queue.enqueue)
 
     def post(self, *alerts: dict[str, object]) -> list[str]:
-        return self.intake.accept("alertmanager", {}, build.body(*alerts)).opened
+        opened = self.intake.accept("alertmanager", {}, build.body(*alerts)).opened
+        assert self.intake.wait_told(LIMIT_S)
+        return opened
 
     def alert(self, service: str, severity: str, **labels: str) -> str:
         one = build.alert(service=service, severity=severity, incident_type="", **labels)
@@ -142,6 +144,7 @@ def test_order_and_raised_priorities_survive_a_restart(home: Home, store: Store,
     # Told while no queue works: it is found at the next start.
     store.line.hasten(first)
     late = service.post(build.alert(service="z", severity="error", incident_type=""))
+    assert service.intake.close(LIMIT_S)  # it would tell the queue of another test again
     gate.started.clear()
     gate.open.set()
     again = Service(home, store)
