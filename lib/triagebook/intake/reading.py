@@ -45,7 +45,7 @@ class Reader(Generic[T]):
     read : callable
         Reads all that is kept and not yet read, giving each one's name and result as it is done.
     again_after_s : float
-        Seconds after which it is called again where it raised.
+        Seconds after which it is called again where it raised, unless it is asked for before.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Reader(Generic[T]):
         self._thread: threading.Thread | None = None
 
     def wait(self, delivery: str, within_s: float) -> Outcome[T]:
-        """Have all read that is kept, and wait for so many seconds for what came of one of them."""
+        """Have all read that is kept, and wait up to `within_s` seconds for what comes of one of them."""
         with self._change:
             self._asked += 1
             mine: Outcome[T] = Outcome(delivery, self._asked)
@@ -101,8 +101,9 @@ class Reader(Generic[T]):
                     if one.how == "late" and one.turn <= turn:
                         one.how = how
                 self._change.notify_all()
+                # Who asks meanwhile is not held up by what failed before.
                 if how == "failed" and not self._change.wait_for(
-                    lambda: self._closed, self._again_after_s
+                    lambda: self._closed or self._asked > self._done, self._again_after_s
                 ):
                     self._asked += 1
 

@@ -104,6 +104,15 @@ def test_what_fails_is_said_and_read_again_later_without_being_asked(kept, reade
     assert reader.wait("a", 60).how == "over"
 
 
+def test_after_a_failure_who_asks_next_does_not_wait_for_the_next_try(kept):
+    reader = Reader(kept, again_after_s=3_600)
+    kept.breaks = 1
+    kept.add("a")
+    assert reader.wait("a", 60).how == "failed"
+    assert reader.wait("a", 60).how == "read"
+    reader.close(60)
+
+
 def test_closed_in_the_middle_it_ends_after_the_delivery_it_reads():
     reading, go_on, done = threading.Event(), threading.Event(), []
 
