@@ -13,7 +13,8 @@ from tests.live.postgres import Postgres
 from triagebook.core.models import Alert
 from triagebook.core.settings import Settings
 from triagebook.core.times import now_utc
-from triagebook.incidents.lifecycle import Over, apply_delivery
+from triagebook.incidents.applying import Over
+from triagebook.incidents.lifecycle import apply_delivery
 from triagebook.incidents.refresh import Refreshing
 from triagebook.incidents.routes import route
 from triagebook.incidents.store import Store

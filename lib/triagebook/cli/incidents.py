@@ -41,15 +41,22 @@ def incidents(
             state=known, incident_type=incident_type, service=service, text=text, limit=limit
         )
         places = store.line.places(view.id for view in found if view.run_state == "queued")
-        waiting = store.line.sizes().waiting
+        sizes = store.line.sizes()
     if json:
         print_json([view.as_json() | {"place": places.get(view.id)} for view in found])
         return
     out = console()
-    if not found:
+    if found:
+        out.print(_table(found, places, sizes.waiting))
+    else:
         out.print("No incident yet. Alerts go to the service: triagebook serve")
-        return
-    out.print(_table(found, places, waiting))
+    if sizes.unread:
+        several = sizes.unread > 1
+        what = f"{sizes.unread} deliver{'ies' if several else 'y'}"
+        is_, it = ("are", "them") if several else ("is", "it")
+        out.print(
+            f"{what} came in and {is_} not read yet; the service reads {it}: triagebook serve"
+        )
 
 
 def show(

@@ -13,10 +13,10 @@ from triagebook.incidents.neighbours import Neighbours, groups, neighbours
 from triagebook.incidents.tables import episodes, incidents, timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, RowMapping
 
     from triagebook.core.settings import Settings
     from triagebook.incidents.routes import Route
@@ -31,6 +31,8 @@ SERVICE = "service:"
 """What the subject of an alert about a known service begins with."""
 
 _OPEN, _AGAIN, _NEXT_TO = range(3)
+_OWN = (episodes.c.incident_id, episodes.c.closed_at, incidents.c.state)
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -86,37 +88,50 @@ class Correlation:
         service = subject.removeprefix(SERVICE)
         return f"correlation/{self._groups.get(service, subject)}"
 
-    def own_place(
-        self, connection: Connection, sender: str, fingerprint: str, now: datetime
-    ) -> Place | None:
-        """Find the incident whose own alert this is, over for no longer than the window.
+    def own_places(
+        self, connection: Connection, sender: str, fingerprints: Sequence[str], now: datetime
+    ) -> dict[str, Place]:
+        """Find the incidents whose own alerts these are, over for no longer than the window.
 
-        Where its end was doubted (Prometheus did not answer), it may be over for a day.
+        Where an alert's end was doubted (Prometheus did not answer), it may be over for a day.
+
+        Returns
+        -------
+        dict
+            Fingerprint to place, of those that have one.
         """
         if not self.on:
-            return None
-        last = (
-            select(episodes.c.incident_id, episodes.c.closed_at, incidents.c.state)
-            .join(incidents, incidents.c.id == episodes.c.incident_id)
-            .where(
-                episodes.c.sender == sender,
-                episodes.c.fingerprint == fingerprint,
-                episodes.c.closed_at >= now - max(self.window, DOUBT_LASTS),
+            return {}
+        found: dict[str, Place] = {}
+        for start in range(0, len(fingerprints), _AT_ONCE):
+            last = (
+                select(func.max(episodes.c.id))
+                .where(
+                    episodes.c.sender == sender,
+                    episodes.c.fingerprint.in_(fingerprints[start : start + _AT_ONCE]),
+                    episodes.c.closed_at >= now - max(self.window, DOUBT_LASTS),
+                )
+                .group_by(episodes.c.fingerprint)
             )
-            .order_by(episodes.c.id.desc())
-            .limit(1)
-            .with_for_update(of=incidents)
-        )
-        found = connection.execute(last).mappings().one_or_none()
-        if found is None or found["state"] == "reviewed":
-            return None
-        gone = now - found["closed_at"]
-        over = found["state"] == "resolved"
+            query = (
+                select(episodes.c.fingerprint, *_OWN)
+                .join(incidents, incidents.c.id == episodes.c.incident_id)
+                .where(episodes.c.id.in_(last), incidents.c.state != "reviewed")
+                .order_by(incidents.c.seq)
+                .with_for_update(of=incidents)
+            )
+            for row in connection.execute(query).mappings().all():
+                place = self._own_place(connection, row, now)
+                if place is not None:
+                    found[row["fingerprint"]] = place
+        return found
+
+    def _own_place(self, connection: Connection, row: RowMapping, now: datetime) -> Place | None:
+        name, gone, over = row["incident_id"], now - row["closed_at"], row["state"] == "resolved"
         if gone <= self.window:
-            why = f"it was over for {_span(gone)}"
-            return Place(found["incident_id"], why, over=over)
-        if _doubted(connection, found["incident_id"], found["closed_at"]):
-            return Place(found["incident_id"], "its end was doubted", over=over)
+            return Place(name, f"it was over for {_span(gone)}", over=over)
+        if _doubted(connection, name, row["closed_at"]):
+            return Place(name, "its end was doubted", over=over)
         return None
 
     def place(self, connection: Connection, route: Route, now: datetime) -> Place | None:

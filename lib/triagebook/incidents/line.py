@@ -10,14 +10,14 @@ from sqlalchemy import func, select, tuple_, update
 from triagebook.core.errors import NotFoundError
 from triagebook.incidents import priority
 from triagebook.incidents.notes import note
-from triagebook.incidents.tables import incidents, runs
+from triagebook.incidents.tables import deliveries, incidents, runs
 from triagebook.incidents.views import IncidentView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import ColumnElement, Connection
 
     from triagebook.incidents.database import Database
 
@@ -29,13 +29,29 @@ _VIEW = [column for column in incidents.c if column.name in IncidentView.model_f
 
 
 class Sizes(BaseModel):
-    """How many runs wait, run, and are held back for maintenance of incidents not yet over."""
+    """How many runs wait, run, and are held back for maintenance of incidents not yet over.
+
+    `unread` counts the deliveries that are kept and not read yet: what they tell of has no place
+    in line so far.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     waiting: int = 0
     running: int = 0
     held: int = 0
+    unread: int = 0
+
+
+class Standing(BaseModel):
+    """The line at one moment: its sizes, and the first of what runs, waits and is held."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sizes: Sizes
+    running: list[IncidentView]
+    waiting: list[IncidentView]
+    held: list[IncidentView]
 
 
 class Line:
@@ -55,19 +71,34 @@ class Line:
     # --- reading ---------------------------------------------------------------------------------
 
     def sizes(self) -> Sizes:
-        """Count what waits, runs and is held."""
-        query = (
-            select(incidents.c.run_state, func.count())
-            .where(incidents.c.run_state.in_(["queued", "running"]))
-            .group_by(incidents.c.run_state)
-        )
-        held = select(func.count()).where(*_held())
+        """Count what waits, runs, is held, and is not read yet."""
         with self._database.read() as connection:
-            found: dict[str, int] = dict(connection.execute(query).all())
-            return Sizes(
-                waiting=found.get("queued", 0),
-                running=found.get("running", 0),
-                held=connection.scalar(held) or 0,
+            return _sizes(connection)
+
+    def standing(self, limit: int = 100) -> Standing:
+        """Return the line as it is at one moment, at most so many of each.
+
+        What waits comes the next first, what runs the earliest queued first, what is held the next
+        due first.
+        """
+        with self._database.read() as connection:
+            return Standing(
+                sizes=_sizes(connection),
+                running=_views(
+                    connection,
+                    incidents.c.run_state == "running",
+                    order=(incidents.c.queued_at, incidents.c.seq),
+                    limit=limit,
+                ),
+                waiting=_views(
+                    connection, incidents.c.run_state == "queued", order=_ORDER, limit=limit
+                ),
+                held=_views(
+                    connection,
+                    *_held(),
+                    order=(incidents.c.held_until, incidents.c.seq),
+                    limit=limit,
+                ),
             )
 
     def place(self, incident_id: str) -> int | None:
@@ -98,21 +129,6 @@ class Line:
         with self._database.read() as connection:
             return dict(connection.execute(query).all())
 
-    def waiting(self, limit: int = 100) -> list[IncidentView]:
-        """Return the incidents whose runs wait, the next first."""
-        query = select(*_VIEW).where(incidents.c.run_state == "queued").order_by(*_ORDER)
-        return self._views(query.limit(limit))
-
-    def running(self, limit: int = 100) -> list[IncidentView]:
-        """Return the incidents whose runs run, the earliest queued first."""
-        query = select(*_VIEW).where(incidents.c.run_state == "running")
-        return self._views(query.order_by(incidents.c.queued_at, incidents.c.seq).limit(limit))
-
-    def held(self, limit: int = 100) -> list[IncidentView]:
-        """Return the incidents whose runs are held back and whose alerts fire, the next due first."""
-        query = select(*_VIEW).where(*_held()).order_by(incidents.c.held_until, incidents.c.seq)
-        return self._views(query.limit(limit))
-
     def held_back(self, due: datetime | None = None) -> list[str]:
         """Return the incidents, not yet over, that are held back: until `due` at the latest, or all."""
         query = select(incidents.c.id).where(*_held()).order_by(incidents.c.held_until)
@@ -120,10 +136,6 @@ class Line:
             query = query.where(incidents.c.held_until <= due)
         with self._database.read() as connection:
             return list(connection.scalars(query))
-
-    def _views(self, query: Select[Any]) -> list[IncidentView]:
-        with self._database.read() as connection:
-            return [IncidentView(**row) for row in connection.execute(query).mappings()]
 
     # --- changing --------------------------------------------------------------------------------
 
@@ -262,5 +274,32 @@ def held_words(until: datetime, reason: str) -> str:
     return f"held until {until:%Y-%m-%d %H:%M} UTC: {reason}"
 
 
-def _held() -> tuple[Any, ...]:
+def _sizes(connection: Connection) -> Sizes:
+    runs_now = (
+        select(incidents.c.run_state, func.count())
+        .where(incidents.c.run_state.in_(["queued", "running"]))
+        .group_by(incidents.c.run_state)
+    )
+    found: dict[str, int] = dict(connection.execute(runs_now).all())
+    held = select(func.count()).where(*_held())
+    unread = select(func.count()).where(deliveries.c.status == "stored")
+    return Sizes(
+        waiting=found.get("queued", 0),
+        running=found.get("running", 0),
+        held=connection.scalar(held) or 0,
+        unread=connection.scalar(unread) or 0,
+    )
+
+
+def _views(
+    connection: Connection,
+    *conditions: ColumnElement[bool],
+    order: Sequence[ColumnElement[Any]],
+    limit: int,
+) -> list[IncidentView]:
+    query = select(*_VIEW).where(*conditions).order_by(*order).limit(limit)
+    return [IncidentView(**row) for row in connection.execute(query).mappings()]
+
+
+def _held() -> tuple[ColumnElement[bool], ...]:
     return incidents.c.run_state == "held", incidents.c.state.not_in(OVER)

@@ -21,7 +21,8 @@ from triagebook.core.errors import (
     UnknownSenderError,
 )
 from triagebook.core.settings import IntakeSettings
-from triagebook.incidents.lifecycle import Applied, Over, apply_delivery, outcome_of
+from triagebook.incidents.applying import Applied, Over
+from triagebook.incidents.lifecycle import apply_delivery, outcome_of
 from triagebook.incidents.routes import route
 from triagebook.incidents.views import DeliveryStatus
 from triagebook.intake.reading import Reader

@@ -59,18 +59,17 @@ def queue_page(here: Here, limit: Limit = 100) -> HTMLResponse:
 
 def line(here: Context, limit: int) -> QueueList:
     """Gather the line of runs, at most so many of each."""
-    known = here.store.line
-    waiting = known.waiting(limit)
+    now = here.store.line.standing(limit)
     server = here.settings.server
     return QueueList(
-        sizes=known.sizes(),
+        sizes=now.sizes,
         concurrency=server.concurrency,
         runs_per_minute=server.runs_per_minute,
-        running=with_places(here, known.running(limit), places={}),
+        running=with_places(here, now.running, places={}),
         waiting=with_places(
-            here, waiting, places={one.id: place for place, one in enumerate(waiting, 1)}
+            here, now.waiting, places={one.id: place for place, one in enumerate(now.waiting, 1)}
         ),
-        held=with_places(here, known.held(limit), places={}),
+        held=with_places(here, now.held, places={}),
     )
 
 

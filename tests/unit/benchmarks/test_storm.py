@@ -52,8 +52,8 @@ def test_what_is_stored_is_counted_from_the_services_own_database(tmp_path):
             intake.accept("alertmanager", {}, body)
         assert intake.close(60)
         assert storm.ask(tmp_path, storm._LEFT) == [(2,)]
-        critical = store.line.waiting()[0].id
-        other = store.line.waiting()[-1].id
+        critical = store.line.standing().waiting[0].id
+        other = store.line.standing().waiting[-1].id
         for name in (other, critical):
             store.set_run_state(name, "running")
     found = storm.stored(tmp_path)

@@ -45,6 +45,17 @@ def test_empty_list_says_what_to_do(home):
     assert call("incidents", "--home", str(home.root), "--json").stdout == "[]\n"
 
 
+def test_what_no_service_has_read_yet_is_told(home):
+    with Store.open(home) as store:
+        store.deliveries.add("alertmanager", {}, b"{}")
+    said = call("incidents", "--home", str(home.root)).stdout
+    assert "1 delivery came in and is not read yet; the service reads it" in said
+    opened(home, "one")
+    with Store.open(home) as store:
+        store.deliveries.add("alertmanager", {}, b"{}")
+    assert "2 deliveries came in" in call("incidents", "--home", str(home.root)).stdout
+
+
 def test_list_newest_first_and_as_json(home):
     first, second = opened(home, "one"), opened(home, "two")
     result = call("incidents", "--home", str(home.root))

@@ -8,13 +8,15 @@ import pytest
 
 from triagebook.core.models import Alert
 from triagebook.core.settings import Settings
-from triagebook.incidents.lifecycle import Applied, apply_delivery
+from triagebook.incidents.lifecycle import apply_delivery
 from triagebook.incidents.routes import route
 from triagebook.incidents.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from triagebook.incidents.applying import Applied
 
 NOON = datetime(2013, 6, 4, 12, tzinfo=UTC)
 

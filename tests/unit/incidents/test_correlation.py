@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from tests.unit.incidents.conftest import NOON
 from triagebook.core.models import Alert
 from triagebook.core.settings import Settings
+from triagebook.incidents.applying import Over
 from triagebook.incidents.correlation import DOUBT_LASTS, OWN_SENDER
-from triagebook.incidents.lifecycle import Over, apply_delivery, open_incident, outcome_of
+from triagebook.incidents.lifecycle import apply_delivery, open_incident, outcome_of
 from triagebook.incidents.routes import route
 from triagebook.incidents.tables import incidents
 
@@ -259,6 +260,42 @@ def test_an_alert_that_fires_again_opens_its_incident_again(store, post, drift, 
     said = "1 s" if later_s == 1 else "10 min"
     assert lines(store, name, "reopened") == [f"fires: drift f1; it was over for {said}"]
     assert len(store.episodes(name)) == 2
+
+
+def test_two_of_its_alerts_in_one_delivery_open_it_again_once(store, post, drift, clock):
+    (name,) = post(drift(), drift(fingerprint="f2")).opened
+    post(drift("resolved"), drift("resolved", fingerprint="f2"))
+    clock.go_on(30)
+    applied = post(drift(), drift(fingerprint="f2", severity="critical"), drift(fingerprint="f3"))
+    assert applied.joined == [name]
+    assert kinds(store, name)[-4:] == ["reopened", "joined", "raised", "joined"]
+    said = "it was over for 30 s"
+    assert lines(store, name, "reopened") == [f"fires: drift f1; {said}"]
+    assert lines(store, name, "joined")[-2:] == [
+        f"also: drift f2; {said}",
+        "also: drift f3; same delivery",
+    ]
+    assert store.incident(name).state == "open"
+
+
+def test_a_large_group_asks_no_more_than_a_small_one(store, post, drift):
+    asked = []
+    watch = store.database._engine
+
+    def note(_connection, _cursor, statement, *_rest):
+        asked.append(statement.split(" (")[0])
+
+    def questions(first, count):
+        asked.clear()
+        post(*(drift(fingerprint=f"f{first + n}", service="churn") for n in range(count)))
+        return sorted(one for one in asked if one != "INSERT INTO episodes")
+
+    post(drift(fingerprint="f", service="churn"))
+    event.listen(watch, "before_cursor_execute", note)
+    try:
+        assert questions(0, 2) == questions(2, 40)
+    finally:
+        event.remove(watch, "before_cursor_execute", note)
 
 
 def test_another_alert_of_the_service_opens_it_again_too(store, post, drift, clock):

@@ -93,7 +93,7 @@ def test_runs_that_wait_keep_their_order_when_the_line_is_added(url):
             )
     engine.dispose()
     with Store(url) as store:
-        assert [one.id for one in store.line.waiting()] == ["inc-1", "inc-2"]
+        assert [one.id for one in store.line.standing().waiting] == ["inc-1", "inc-2"]
         found = store.incident("inc-1")
         assert (found.level, found.queued_at) == ("normal", found.opened_at)
         assert store.line.place("inc-2") == 2

@@ -7,7 +7,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from triagebook.core.models import Alert, IncidentType
-from triagebook.incidents.lifecycle import LONGEST_TITLE, apply_delivery, open_incident, outcome_of
+from triagebook.incidents.applying import LONGEST_TITLE
+from triagebook.incidents.lifecycle import apply_delivery, open_incident, outcome_of
 from triagebook.incidents.routes import Route
 from triagebook.incidents.tables import episodes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -25,11 +26,11 @@ def six(deliver, drift, clock):
 
 def test_the_most_urgent_goes_first_and_among_equals_the_oldest(store, six):
     order = [six[number] for number in (2, 4, 3, 1, 0, 5)]
-    assert [one.id for one in store.line.waiting()] == order
+    assert [one.id for one in store.line.standing().waiting] == order
     assert store.line.places(six) == {name: n for n, name in enumerate(order, 1)}
     assert [store.line.place(name) for name in order] == [1, 2, 3, 4, 5, 6]
-    assert store.line.sizes().model_dump() == {"waiting": 6, "running": 0, "held": 0}
-    assert [one.id for one in store.line.waiting(limit=2)] == order[:2]
+    assert store.line.sizes().model_dump() == {"waiting": 6, "running": 0, "held": 0, "unread": 0}
+    assert [one.id for one in store.line.standing(limit=2).waiting] == order[:2]
 
 
 def test_only_what_waits_has_a_place(store, six):
@@ -39,8 +40,31 @@ def test_only_what_waits_has_a_place(store, six):
     assert store.line.place("inc-none") is None
     assert store.line.places([six[2], six[4], "inc-none"]) == {six[4]: 1}
     assert store.line.places([]) == {}
-    assert [one.id for one in store.line.running()] == [six[2]]
-    assert store.line.sizes().model_dump() == {"waiting": 4, "running": 1, "held": 0}
+    assert [one.id for one in store.line.standing().running] == [six[2]]
+    assert store.line.sizes().model_dump() == {"waiting": 4, "running": 1, "held": 0, "unread": 0}
+
+
+def test_the_line_is_told_as_it_is_at_one_moment(store, six):
+    """Runs that begin between two questions would be listed twice, or counted and not listed."""
+    going = threading.Event()
+
+    def begin_and_end():
+        while not going.is_set():
+            for name in six:
+                store.set_run_state(name, "running")
+                store.set_run_state(name, "queued")
+
+    mover = threading.Thread(target=begin_and_end)
+    mover.start()
+    try:
+        for _ in range(200):
+            now = store.line.standing()
+            names = [one.id for one in (*now.running, *now.waiting)]
+            assert sorted(names) == sorted(six)
+            assert (now.sizes.running, now.sizes.waiting) == (len(now.running), len(now.waiting))
+    finally:
+        going.set()
+        mover.join()
 
 
 def test_the_services_criticality_decides_among_equals(store, settings, deliver, drift):
@@ -48,7 +72,7 @@ def test_the_services_criticality_decides_among_equals(store, settings, deliver,
     (first,) = deliver(drift()).opened
     (second,) = deliver(drift(fingerprint="f2", service="churn")).opened
     (third,) = deliver(drift(fingerprint="f3", service="nobody-knows-it")).opened
-    assert [one.id for one in store.line.waiting()] == [second, first, third]
+    assert [one.id for one in store.line.standing().waiting] == [second, first, third]
 
 
 def test_a_more_severe_alert_that_joins_makes_it_more_urgent(store, deliver, drift):
@@ -56,7 +80,7 @@ def test_a_more_severe_alert_that_joins_makes_it_more_urgent(store, deliver, dri
     (second,) = deliver(drift(fingerprint="g", service="churn", severity="error")).opened
     joined = deliver(drift(severity="warning"), drift(fingerprint="f2", severity="critical"))
     assert (joined.opened, joined.to_run) == ([], [first])
-    assert [one.id for one in store.line.waiting()] == [first, second]
+    assert [one.id for one in store.line.standing().waiting] == [first, second]
     assert [e.text for e in store.timeline(first) if e.kind == "raised"] == [
         "from normal to critical: drift f2"
     ]
@@ -108,7 +132,7 @@ def test_a_run_that_is_queued_again_waits_at_the_end_of_its_equals(store, six, c
     store.set_run_state(six[2], "published")
     clock.go_on(1)
     store.set_run_state(six[2], "queued", attempt=2)
-    assert [one.id for one in store.line.waiting()][:2] == [six[4], six[2]]
+    assert [one.id for one in store.line.standing().waiting][:2] == [six[4], six[2]]
 
 
 def test_places_among_ten_thousand_are_found_at_once(store, deliver, drift, clock):
@@ -134,5 +158,5 @@ def test_places_among_ten_thousand_are_found_at_once(store, deliver, drift, cloc
         assert store.line.places([name]) == {name: 10_001}
         assert store.line.place(name) == 10_001
         assert store.line.sizes().waiting == 10_001
-        assert len(store.line.waiting()) == 100
+        assert len(store.line.standing().waiting) == 100
     assert (time.process_time() - began) / 5 < 0.2

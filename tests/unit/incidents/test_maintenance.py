@@ -76,7 +76,7 @@ def test_an_alert_in_a_window_opens_an_incident_whose_run_is_held(store, deliver
     )
     assert store.runs_to_do() == []
     assert [run.state for run in store.runs(name)] == ["held"]
-    assert [one.id for one in store.line.held()] == [name]
+    assert [one.id for one in store.line.standing().held] == [name]
     assert store.line.sizes().held == 1
 
 
@@ -181,4 +181,4 @@ def test_many_are_released_together(store, deliver, drift, clock, releaser, queu
     names = [deliver(drift(fingerprint=f"f{n}")).opened[0] for n in range(450)]
     clock.go_on(2 * 3600)
     assert releaser.round() == names == queued
-    assert store.line.sizes().model_dump() == {"waiting": 450, "running": 0, "held": 0}
+    assert store.line.sizes().model_dump() == {"waiting": 450, "running": 0, "held": 0, "unread": 0}

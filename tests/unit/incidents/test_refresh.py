@@ -9,7 +9,8 @@ import pytest
 
 from triagebook.core.errors import NotFoundError, RunUnderWayError
 from triagebook.core.settings import Settings
-from triagebook.incidents.lifecycle import Over, apply_delivery
+from triagebook.incidents.applying import Over
+from triagebook.incidents.lifecycle import apply_delivery
 from triagebook.incidents.refresh import LONGEST_WAITS, Refreshing
 from triagebook.incidents.routes import route
 from triagebook.incidents.store import Store

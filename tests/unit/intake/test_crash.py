@@ -26,7 +26,7 @@ moment, root = sys.argv[1], Path(sys.argv[2])
 if moment == "parse":
     Alertmanager.parse = die
 elif moment == "transaction":
-    lifecycle._Work.new_incident = die
+    lifecycle.Work.new_incident = die
 store = Store(f"sqlite:///{root / 'store.db'}")
 settings = Settings(service=[{"name": "flight-delay"}])
 intake = receive.Intake(store, settings, root, die)

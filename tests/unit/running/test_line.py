@@ -112,7 +112,7 @@ def test_the_most_urgent_starts_first(home: Home, store: Store, gate: Gate):
             for severity in ("info", "warning", "critical", "error", "page")
         }
         order = [names[one] for one in ("critical", "page", "error", "warning", "info")]
-        assert [one.id for one in store.line.waiting()] == order
+        assert [one.id for one in store.line.standing().waiting] == order
         gate.open.set()
         wait_until(service.done, LIMIT_S)
     assert gate.order == [begun, *order]
@@ -226,8 +226,13 @@ def test_a_storm_is_run_critical_first_and_nothing_is_lost(home: Home, store: St
             )
         everything = store.incidents(limit=1_000)
         assert len(store.alerts(limit=1_000)) == 302
-        assert store.line.sizes().model_dump() == {"waiting": 60, "running": 2, "held": 0}
-        expected = [one.id for one in store.line.waiting(limit=1_000)]
+        assert store.line.sizes().model_dump() == {
+            "waiting": 60,
+            "running": 2,
+            "held": 0,
+            "unread": 0,
+        }
+        expected = [one.id for one in store.line.standing(limit=1_000).waiting]
         gate.open.set()
         wait_until(service.done, LIMIT_S)
         moments = chosen()

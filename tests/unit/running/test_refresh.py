@@ -13,7 +13,8 @@ from tests.unit.running.test_queue import WRITE_ANSWER, wait_until
 from triagebook.core.errors import StoreError
 from triagebook.core.models import Alert, RunRequest
 from triagebook.core.settings import ServerSettings, Settings
-from triagebook.incidents.lifecycle import Over, apply_delivery
+from triagebook.incidents.applying import Over
+from triagebook.incidents.lifecycle import apply_delivery
 from triagebook.incidents.refresh import Refreshing
 from triagebook.incidents.routes import route
 from triagebook.incidents.store import Store

@@ -9,7 +9,7 @@ from triagebook.core.models import DIAGNOSIS_SCHEMA
 
 
 def test_nothing_yet_is_an_empty_list(service):
-    sizes = {"waiting": 0, "running": 0, "held": 0}
+    sizes = {"waiting": 0, "running": 0, "held": 0, "unread": 0}
     empty = {"incidents": [], "count": 0, "sizes": sizes}
     assert service.client.get("/api/incidents").json() == empty
     assert service.client.get("/api/alerts").json() == {"alerts": [], "count": 0}

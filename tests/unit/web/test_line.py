@@ -39,7 +39,7 @@ def test_the_queue_lists_what_runs_and_what_waits_in_order(service):
     found = api(service)
     assert [(one["id"], one["place"]) for one in found["waiting"]] == [(high, 1), (low, 2)]
     assert [(one["id"], one["place"]) for one in found["running"]] == [(begun, None)]
-    assert found["sizes"] == {"waiting": 2, "running": 1, "held": 0}
+    assert found["sizes"] == {"waiting": 2, "running": 1, "held": 0, "unread": 0}
     assert (found["concurrency"], found["runs_per_minute"], found["held"]) == (2, None, [])
     assert found["waiting"][0]["level"] == "critical"
     assert len(api(service, "/api/queue?limit=1")["waiting"]) == 1
@@ -48,6 +48,26 @@ def test_the_queue_lists_what_runs_and_what_waits_in_order(service):
     assert "Waiting (2)" in text
     assert text.index("critical") < text.index("low")
     assert "The next 1 are shown" in _text(service.client.get("/queue?limit=1").text)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, "1 delivery came in and is not read yet; what it tells of is not listed here so far."),
+        (2, "2 deliveries came in and are not read yet; what they tell of is not listed here"),
+    ],
+)
+def test_what_is_kept_and_not_read_yet_is_told(service, count, said):
+    assert "not read yet" not in service.client.get("/").text + service.client.get("/queue").text
+    for number in range(count):
+        service.here.store.deliveries.add("alertmanager", {}, webhook(f"a{number}"))
+    assert api(service)["sizes"]["unread"] == count
+    assert api(service, "/api/incidents")["sizes"]["unread"] == count
+    for page in ("/", "/queue"):
+        assert said in _text(service.client.get(page).text)
+    service.incident(webhook("b"))  # what comes next has all read
+    assert api(service)["sizes"] == {"waiting": count + 1, "running": 0, "held": 0, "unread": 0}
+    assert "not read yet" not in service.client.get("/").text
 
 
 def test_an_empty_queue_says_so(service):
