@@ -9,6 +9,8 @@ from triagebook.core.reference import reference
 from triagebook.core.settings import load_settings
 from triagebook.diagnosis.answer import CHECKS
 from triagebook.diagnosis.spec import TYPES
+from triagebook.evidence.check import check_pulls
+from triagebook.sources import reference as sources
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -21,8 +23,16 @@ def test_the_configuration_reference_is_what_the_code_says():
     )
 
 
+def test_the_reference_of_sources_is_what_the_code_says():
+    written = (ROOT / "docs" / "source-keys.md").read_text(encoding="utf-8")
+    assert written == sources.reference(), (
+        "run: python -m triagebook.sources.reference > docs/source-keys.md"
+    )
+
+
 def test_every_setting_is_described():
     assert "|  |\n" not in reference()
+    assert "|  |\n" not in sources.reference()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -45,7 +55,8 @@ def toml_snippets():
 def test_toml_snippets_are_valid_settings(block, tmp_path):
     path = tmp_path / "triagebook.toml"
     path.write_text(block, encoding="utf-8")
-    load_settings(path)
+    problems = check_pulls(load_settings(path), tmp_path)
+    assert [str(problem) for problem in problems] == []
 
 
 def test_every_check_is_listed_with_its_question():

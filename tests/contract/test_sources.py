@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
+from tests.faults import apis
+from tests.faults.server import faulty
 from triagebook.core.errors import SourceError
 from triagebook.core.models import Change, TaskRun
 from triagebook.sources.base import Answer, OwnSettings, Question, Source, Stop
@@ -22,6 +25,8 @@ from triagebook.sources.kinds import REGISTRIES
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.faults.server import Api
 
 T0 = datetime(2013, 6, 4, 14, tzinfo=UTC)
 T1 = T0 + timedelta(hours=1)
@@ -38,9 +43,35 @@ def lines(root: Path, **row: Any) -> dict[str, Any]:
     return {"path": "f.jsonl"}
 
 
+def served(root: Path, moments: Callable[[list[float]], Api]) -> str:
+    """Run a stand-in of a server that knows MOMENTS, until `root` is emptied; return its address."""
+    (root / "server").write_text("is up")
+    api = moments(sorted(moment.timestamp() for moment in MOMENTS))
+
+    def answer(path: str, asked: dict[str, str], body: bytes) -> Any:
+        return api(path, asked, body) if (root / "server").exists() else None
+
+    return SERVERS.enter_context(faulty("healthy", answer, root)).url
+
+
+SERVERS = ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def _servers_end():
+    with SERVERS:
+        yield
+
+
 # How a source of each kind and name is given MOMENTS to answer from.
 WORLDS: dict[tuple[str, str], Callable[[Path], dict[str, Any]]] = {
     ("metrics", "files"): lambda root: lines(root, name="m", value=1, labels={"b": 1, "a": 2}),
+    ("metrics", "prometheus"): lambda root: {
+        "url": served(root, apis.prometheus_of),
+        "names": ["m"],
+        "scrape_interval": 1,
+        "points": 3_600,
+    },
     ("logs", "files"): lambda root: lines(root, message="m", attributes={"b": 1, "a": 2}),
     ("tables", "files"): lambda root: lines(root, x=1),
     ("changes", "files"): lambda root: lines(root, what="w", kind="deploy"),
@@ -141,7 +172,8 @@ def times(kind: str, rows: Any) -> list[datetime]:
         assert isinstance(rows, pd.DataFrame)
         assert str(rows["ts"].dtype) == "datetime64[us, UTC]"
         key = "labels" if kind == "metrics" else "attributes"
-        assert rows[key].tolist() == ['{"a": 2, "b": 1}'] * len(rows)
+        # Prometheus' labels are texts.
+        assert set(rows[key]) <= {'{"a": 2, "b": 1}', '{"a": "2", "b": "1"}'}
         return [moment.to_pydatetime() for moment in rows["ts"]]
     if kind == "changes":
         return [Change.model_validate(row).ts for row in rows]

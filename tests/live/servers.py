@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PACKAGES = {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}
+PACKAGES = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "victoria-metrics": "victoria-metrics",
+}
 
 
 def need(*programs: str) -> None:
@@ -44,8 +49,8 @@ def until(what: str, ask: Callable[[], Any], limit_s: float, tell: Callable[[], 
 
 
 @contextmanager
-def running(command: list[str], url: str, log: Path) -> Iterator[str]:
-    """Run a server while the block lasts; it answers at `url`/-/ready."""
+def running(command: list[str], url: str, log: Path, ready: str = "/-/ready") -> Iterator[str]:
+    """Run a server while the block lasts; it answers at `url` and `ready`."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
 
@@ -53,7 +58,7 @@ def running(command: list[str], url: str, log: Path) -> Iterator[str]:
         if process.poll() is not None:
             pytest.fail(f"{command[0]} ended: {log.read_text()[-2000:]}")
         try:
-            return httpx.get(f"{url}/-/ready", trust_env=False).is_success
+            return httpx.get(f"{url}{ready}", trust_env=False).is_success
         except httpx.TransportError:
             return False
 

@@ -48,6 +48,8 @@ _HANDLING = frozenset(
         "queue",
     }
 )
+_UNDER_WAY = frozenset({"running", "wait", "ongoing", "processing", "executing"})
+"""With "request": how many there are at a moment, no count of them."""
 _OUT = frozenset(
     {
         "client",
@@ -225,6 +227,8 @@ def _cache(has: frozenset[str], kind: str) -> str:
         return "cache_hits"
     if "eviction" in has:
         return "cache_evictions"
+    if "cache" in has and "request" in has:
+        return "other"  # what a cache is asked is no traffic of the service
     return ""
 
 
@@ -375,6 +379,8 @@ def _traffic(has: frozenset[str], words: list[str]) -> str:
         or {"active", "request"} <= has
         or has & {"backlog", "inflight", "pending", "concurrent", "concurrency", "queued"}
         or {"in", "flight"} <= has
+        or {"in", "progress"} <= has
+        or ("request" in has and not timed and has & _UNDER_WAY)
     ):
         return "queue_time" if timed else "queue_depth"
     if timed and of_task and not has & {"request"}:

@@ -17,6 +17,7 @@ _SAME = {
     "pvc": "disk",
     "storage": "disk",
     "fds": "fd",
+    "filefd": "fd",
     "gpus": "gpu",
     "dcgm": "gpu",
     "nvidia": "gpu",

@@ -160,7 +160,7 @@ def of_home(home: Home, settings: Settings) -> Iterator[Check]:
     for asked in ask(settings, home.root):
         name = f"{asked.service} {asked.source}"
         if asked.ok:
-            rows = "answers" if asked.rows is None else f"{asked.rows:,} rows"
+            rows = asked.says or "answers" if asked.rows is None else f"{asked.rows:,} rows"
             newest = f", newest {asked.newest:%Y-%m-%d %H:%M} UTC" if asked.newest else ""
             yield Check(name, "ok", f"{rows}{newest}")
         else:

@@ -21,11 +21,9 @@ This page is written by `python -m triagebook.core.reference > docs/configuratio
 _TAIL = """
 ## [[service.metrics]], [[service.logs]], [[service.changes]], [[service.pipeline]]
 
-`source` names an entry of `[sources.*]` or a source type; `budget` is the seconds this pull may take. The
-only source type so far is `files`: `path` (a file, a folder, a pattern, or a list of them), `format` (else
-by the ending), and the names of columns that are called otherwise in your files: `ts_column`,
-`name_column`, `value_column`, `labels_column`, `severity_column`, `source_column`, `message_column`,
-`attributes_column`. A wrong key here is found by `triagebook doctor` and when `serve` starts.
+`source` names an entry of `[sources.*]` or a source type; `budget` is the seconds this pull may take. What else
+stands there is the source's own: [sources](sources.md), [every key](source-keys.md). A wrong key here is found by
+`triagebook doctor` and when `serve` starts.
 
 ## [[service.topology]]
 
@@ -34,7 +32,7 @@ changed lies upstream by these arrows, by the task graph, or by a schedule's `pr
 
 ## [sources.NAME]
 
-`type` picks the plug-in; the other keys are defaults for the pulls that name it.
+`type` picks the source type; the other keys are defaults for the pulls that name it.
 """
 _PARTS: tuple[tuple[str, type[BaseModel], str, tuple[str, ...]], ...] = (
     (

@@ -55,6 +55,8 @@ class Asked:
         What went wrong and what to do, or "".
     took_s : float
         Seconds.
+    says : str
+        What else the source tells of itself.
     """
 
     service: str
@@ -66,6 +68,7 @@ class Asked:
     error: str = ""
     hint: str = ""
     took_s: float = 0.0
+    says: str = ""
 
 
 def check_pulls(settings: Settings, root: Path) -> list[Problem]:
@@ -146,8 +149,9 @@ def ask(settings: Settings, root: Path, budget_s: float | None = None) -> list[A
     budget_s = settings.budget if budget_s is None else budget_s
     ones = [(service, one) for service in settings.services for one in configured(service)]
     jobs = [
-        Job(_glance(settings, one, root), min(one.pull.budget or budget_s, budget_s))
+        Job(_glance(settings, one, root, within_s), within_s)
         for _, one in ones
+        for within_s in (min(one.pull.budget or budget_s, budget_s),)
     ]
     outcomes = run_all(jobs, budget_s)
     return [
@@ -159,7 +163,8 @@ def ask(settings: Settings, root: Path, budget_s: float | None = None) -> list[A
 def _asked(service: str, source: str, outcome: Outcome) -> Asked:
     got, error, took_s = outcome.result, outcome.error, round(outcome.took_s, 4)
     if isinstance(got, Glance):
-        return Asked(service, source, True, got.rows, got.oldest, got.newest, took_s=took_s)
+        seen = (got.rows, got.oldest, got.newest)
+        return Asked(service, source, True, *seen, took_s=took_s, says=got.says)
     if isinstance(error, TriagebookError):
         return Asked(service, source, False, error=error.message, hint=error.hint, took_s=took_s)
     text = f"{type(error).__name__}: {error}" if error else f"it gave {got!r}"
@@ -167,11 +172,13 @@ def _asked(service: str, source: str, outcome: Outcome) -> Asked:
     return Asked(service, source, False, error=text[:500], hint=hint, took_s=took_s)
 
 
-def _glance(settings: Settings, one: Configured, root: Path) -> Callable[[Stop], Glance]:
+def _glance(
+    settings: Settings, one: Configured, root: Path, within_s: float
+) -> Callable[[Stop], Glance]:
     def call(stop: Stop) -> Glance:
         end = now_utc()
         window = (end - timedelta(days=1), end)
-        question = Question(window, time_column_of(one), stop)
+        question = Question(window, time_column_of(one), stop, within_s)
         return build(settings, one, root).glance(question)
 
     return call

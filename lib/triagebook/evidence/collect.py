@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -118,10 +118,17 @@ def collect(
     ledger = Ledger(root)
     span = (windows.reference[0], windows.current[1])
     pulls = _plan(service, windows, ledger, feed)
-    jobs = [
-        Job(_job(settings, pull, root), min(pull.one.pull.budget or budget_s, budget_s))
-        for pull in pulls
-    ]
+    jobs = []
+    for pull in pulls:
+        within_s = min(pull.one.pull.budget or budget_s, budget_s)
+        question = Question(
+            pull.window,
+            time_column_of(pull.one),
+            within_s=within_s,
+            since=windows.current[0] if pull.side is None else None,
+            labels=alert.labels,
+        )
+        jobs.append(Job(_job(settings, pull, question, root), within_s))
     parts = _Parts()
     for pull, outcome in zip(pulls, run_all(jobs, budget_s), strict=True):
         _note(ledger, pull, outcome, parts)
@@ -186,7 +193,9 @@ def time_column_of(one: Configured) -> str | None:
     return one.pull.label_time_column or one.pull.time_column
 
 
-def _job(settings: Settings, pull: _Pull, root: Path) -> Callable[[Stop], Answer]:
+def _job(
+    settings: Settings, pull: _Pull, question: Question, root: Path
+) -> Callable[[Stop], Answer]:
     def call(stop: Stop) -> Answer:
         if pull.one.kind == "tables" and not is_folder_name(str(pull.one.place[1])):
             raise SourceDataError(
@@ -194,7 +203,7 @@ def _job(settings: Settings, pull: _Pull, root: Path) -> Callable[[Stop], Answer
                 "use letters, digits, '_', '-', '.' and spaces, not starting with a dot",
             )
         source = build(settings, pull.one, root)
-        answer = source.pull(Question(pull.window, time_column_of(pull.one), stop))
+        answer = source.pull(replace(question, stop=stop))
         if not isinstance(answer, Answer):
             raise SourceDataError(
                 f"{pull.one.label} gave a {type(answer).__name__}, expected an Answer",

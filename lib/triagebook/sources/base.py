@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
@@ -33,6 +33,10 @@ class Stop:
     def stopped(self) -> bool:
         """Whether the budget has ended."""
         return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep so many seconds, or until the budget ends; return whether it has ended."""
+        return self._event.wait(max(seconds, 0.0))
 
     def on_stop(self, call: Callable[[], None]) -> None:
         """Have `call` called once when the budget ends; at once if it already has."""
@@ -63,11 +67,22 @@ class Question:
         Of a table: the column the window applies to (labels: when they arrived).
     stop : Stop
         Register there what ends a query that takes too long.
+    within_s : float
+        Seconds after which nobody waits for the answer any more, from when it is asked.
+    since : datetime or None
+        Where the current window begins, in a window that spans reference and current; a source may
+        give what lies before it at a coarser step.
+    labels : mapping
+        The alert's labels, to narrow the question by. Anybody who can raise an alert chose their
+        values: they are bound or escaped, never made part of a query's text.
     """
 
     window: tuple[datetime, datetime]
     time_column: str | None = None
     stop: Stop = field(default_factory=Stop)
+    within_s: float = 10.0
+    since: datetime | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -112,11 +127,14 @@ class Glance:
         Rows the source holds, whatever their time; None where it cannot tell cheaply.
     oldest, newest : datetime or None
         The times they span.
+    says : str
+        What else there is to tell, such as how many of the metrics asked for are there.
     """
 
     rows: int | None = None
     oldest: datetime | None = None
     newest: datetime | None = None
+    says: str = ""
 
 
 class Source(ABC):

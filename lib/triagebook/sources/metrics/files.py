@@ -14,6 +14,7 @@ from triagebook.sources.duck import Files
 from triagebook.sources.files import FileSettings, format_of
 from triagebook.sources.frames import as_metrics
 from triagebook.sources.metrics import METRICS
+from triagebook.sources.metrics._thinning import thinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,13 +63,13 @@ class MetricFiles(Source):
                 own.ts_column,
                 question.window,
                 [f'{time} AS "ts"', *select],
-                # Rows of one series left out at random would break its rates; see _thinned.
+                # Rows of one series left out at random would break its rates; see thinned.
                 limit=own.row_limit * 20,
                 named="*",
             )
         frame = found.rows.to_pandas()
         frame = frame if len(frame.columns) else _no_samples()
-        frame, note = _thinned(as_metrics(frame, files.given), own.row_limit)
+        frame, note = thinned(as_metrics(frame, files.given), own.row_limit)
         return Answer(
             rows=frame,
             query=found.query,
@@ -92,17 +93,6 @@ def _no_samples() -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - only here
 
     return pd.DataFrame({"ts": [], "name": [], "labels": [], "value": []})
-
-
-def _thinned(frame: pd.DataFrame, limit: int) -> tuple[pd.DataFrame, list[str]]:
-    """Keep every k-th sample of each series, and its last: counters keep their rates that way."""
-    if len(frame) <= limit:
-        return frame, []
-    step = -(-len(frame) // limit)
-    series = frame.groupby(["name", "labels"], sort=False)
-    kept = frame[(series.cumcount(ascending=False) % step == 0).to_numpy()]
-    note = f"each series thinned to every {step}th sample: {len(kept)} of {len(frame)}"
-    return kept.reset_index(drop=True), [note]
 
 
 def _meta(own: MetricFileSettings, root: Path) -> dict[str, dict[str, Any]]:
