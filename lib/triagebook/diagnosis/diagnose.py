@@ -102,7 +102,10 @@ def diagnose(
     findings = [finding for _, finding in pairs]
     verdict = _verdict(hypotheses, spec, ctx)
     by_id = {finding.id: answer for answer, finding in pairs}
+    felt = _felt(verdict, first, by_id)
     onset = _onset(ctx, first, by_id) if verdict != "healthy" else None
+    if felt is not None:
+        onset = onset or _onset_of(*felt)
     found = toll(ctx, first if verdict != "healthy" else None, onset)
     fault = first is not None and cause_of(first.cause).fault
     sev = severity(
@@ -112,6 +115,7 @@ def diagnose(
         wrong_share=found.wrong_share,
         going_on=found.going_on,
         fault=fault,
+        felt=felt is not None,
         climbs=first is not None and first.cause in CLIMBS,
         resolved=bundle.alert.status == "resolved",
     )
@@ -125,7 +129,7 @@ def diagnose(
         alert=bundle.alert,
         windows=bundle.windows,
         verdict=verdict,
-        summary=_summary(verdict, first, onset, ctx),
+        summary=_summary(verdict, first, onset, ctx, felt[1] if felt else None),
         severity=sev,
         onset=onset,
         impact=found.impact,
@@ -242,19 +246,45 @@ def _onset(ctx: Context, first: Hypothesis | None, answers: dict[str, Answer]) -
     # The strongest evidence for it tells the moment best.
     for one in first.for_:
         answer = answers.get(one)
-        if answer is not None and answer.since is not None:
-            at = to_utc(_plain_time(answer.since))
-            low, high = answer.since_low or answer.since, answer.since_high or answer.since
-            return Onset(
-                at=at,
-                low=min(to_utc(_plain_time(low)), at),
-                high=max(to_utc(_plain_time(high)), at),
-                **{"from": f"finding {one}"},
-            )
+        found = _onset_of(one, answer) if answer is not None else None
+        if found is not None:
+            return found
     return None
 
 
-def _summary(verdict: Verdict, first: Hypothesis | None, onset: Onset | None, ctx: Context) -> str:
+def _onset_of(finding: str, answer: Answer) -> Onset | None:
+    if answer.since is None:
+        return None
+    at = to_utc(_plain_time(answer.since))
+    low, high = answer.since_low or answer.since, answer.since_high or answer.since
+    return Onset(
+        at=at,
+        low=min(to_utc(_plain_time(low)), at),
+        high=max(to_utc(_plain_time(high)), at),
+        **{"from": f"finding {finding}"},
+    )
+
+
+def _felt(
+    verdict: Verdict, first: Hypothesis | None, answers: dict[str, Answer]
+) -> tuple[str, Answer] | None:
+    """Return what speaks against "nothing is wrong", where no cause of it was found.
+
+    Users feel it, whatever it comes from: it has a moment, and is no SEV4.
+    """
+    if verdict != "inconclusive" or first is None or first.cause != "none":
+        return None
+    bad = [(one, answers[one]) for one in first.against if answers[one].verdict == "bad"]
+    return next((pair for pair in bad if pair[1].since is not None), bad[0] if bad else None)
+
+
+def _summary(
+    verdict: Verdict,
+    first: Hypothesis | None,
+    onset: Onset | None,
+    ctx: Context,
+    felt: Answer | None = None,
+) -> str:
     if verdict == "healthy" and first is not None:
         if first.cause != "none":
             return first.headline
@@ -266,6 +296,9 @@ def _summary(verdict: Verdict, first: Hypothesis | None, onset: Onset | None, ct
         kinds = [k for k in ("tables", "metrics", "logs", "changes") if ctx.why_missing(k)]
         missing = list(dict.fromkeys([*kinds, *_parts_unseen(ctx)]))
         tail = f" Not seen: {several(missing)}." if missing else ""
+        if felt is not None:
+            since = f", since {clock(onset.at)}" if onset is not None else ""
+            return f"{felt.statement.rstrip('.')}{since}. Why was not found.{tail}"
         lead = f" The first guess: {first.headline}" if first and first.cause != "none" else ""
         figure = measured_of(ctx)
         worse = (

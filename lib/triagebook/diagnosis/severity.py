@@ -26,6 +26,7 @@ def severity(
     wrong_share: float | None,
     going_on: bool,
     fault: bool,
+    felt: bool = False,
     climbs: bool = False,
     resolved: bool = False,
 ) -> Severity:
@@ -39,6 +40,8 @@ def severity(
         Whether the newest rows are still bad.
     fault : bool
         Whether the first hypothesis is a fault rather than a season or nothing.
+    felt : bool
+        Whether something was seen to be worse than usual, of which no cause was found.
     resolved : bool
         Whether the alert says that it is over: the newest rows are then those before that.
     climbs : bool
@@ -50,6 +53,9 @@ def severity(
     """
     because: list[str] = []
     critical = service.criticality == "high"
+    if felt:
+        why = "something is worse than usual, and why was not found"
+        return Severity(level="SEV2" if critical else "SEV3", because=[why])
     if verdict == "inconclusive" and not fault:
         why = "no fault was found in what was seen; that is not enough to say that there is none"
         return Severity(level="SEV4", because=[why])

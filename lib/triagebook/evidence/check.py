@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from triagebook.core.settings import ServiceSettings, Settings
+
+_LOOKED_AT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -148,11 +150,13 @@ def ask(settings: Settings, root: Path, budget_s: float | None = None) -> list[A
     """
     budget_s = settings.budget if budget_s is None else budget_s
     ones = [(service, one) for service in settings.services for one in configured(service)]
-    jobs = [
-        Job(_glance(settings, one, root, within_s), within_s)
-        for _, one in ones
-        for within_s in (min(one.pull.budget or budget_s, budget_s),)
-    ]
+    now = now_utc()
+    jobs = []
+    for service, one in ones:
+        end = min(service.replayed_to or now, now)
+        within_s = min(one.pull.budget or budget_s, budget_s)
+        question = Question((end - _LOOKED_AT, end), time_column_of(one), within_s=within_s)
+        jobs.append(Job(_glance(settings, one, root, question), within_s))
     outcomes = run_all(jobs, budget_s)
     return [
         _asked(service.name, one.label, outcome)
@@ -173,12 +177,9 @@ def _asked(service: str, source: str, outcome: Outcome) -> Asked:
 
 
 def _glance(
-    settings: Settings, one: Configured, root: Path, within_s: float
+    settings: Settings, one: Configured, root: Path, question: Question
 ) -> Callable[[Stop], Glance]:
     def call(stop: Stop) -> Glance:
-        end = now_utc()
-        window = (end - timedelta(days=1), end)
-        question = Question(window, time_column_of(one), stop, within_s)
-        return build(settings, one, root).glance(question)
+        return build(settings, one, root).glance(replace(question, stop=stop))
 
     return call

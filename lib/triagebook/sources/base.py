@@ -170,7 +170,10 @@ class Source(ABC):
 
     @abstractmethod
     def glance(self, question: Question) -> Glance:
-        """Answer a cheap question that shows whether `pull` would work; the window is ignored.
+        """Answer a cheap question that shows whether `pull` would work.
+
+        The window is that of the last day, on a replay of its clock; a source that can tell cheaply
+        of all it holds does not keep to it.
 
         Raises
         ------

@@ -161,7 +161,8 @@ class Prometheus(Source):
                 return Glance(says="answers")
         if not there:
             raise SourceDataError(
-                f"none of the {len(every)} metrics asked for has a sample of the last day",
+                f"none of the {len(every)} metrics asked for has a sample from "
+                f"{iso(question.window[0])} to {iso(question.window[1])}",
                 "look at `stacks` and `match`: what do they select in Prometheus?",
             )
         return Glance(says=f"{len(there)} of {len(every)} metrics asked for are there")
