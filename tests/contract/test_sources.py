@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from tests.faults import apis
 from tests.faults.server import faulty
+from tests.git_repository import Repository
 from triagebook.core.errors import SourceError
 from triagebook.core.models import Change, TaskRun
 from triagebook.sources.base import Answer, OwnSettings, Question, Source, Stop
@@ -54,6 +56,14 @@ def served(root: Path, moments: Callable[[list[float]], Api]) -> str:
     return SERVERS.enter_context(faulty("healthy", answer, root)).url
 
 
+def committed(root: Path) -> dict[str, Any]:
+    """Commit at each of MOMENTS, the latest last."""
+    repository = Repository(root / "repository")
+    for moment in sorted(MOMENTS):
+        repository.commit("c", moment)
+    return {"path": "repository"}
+
+
 SERVERS = ExitStack()
 
 
@@ -75,6 +85,7 @@ WORLDS: dict[tuple[str, str], Callable[[Path], dict[str, Any]]] = {
     ("logs", "files"): lambda root: lines(root, message="m", attributes={"b": 1, "a": 2}),
     ("tables", "files"): lambda root: lines(root, x=1),
     ("changes", "files"): lambda root: lines(root, what="w", kind="deploy"),
+    ("changes", "git"): committed,
     ("pipeline", "files"): lambda root: lines(root, task="t", pipeline="p"),
 }
 SOURCES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry.names()]
@@ -137,7 +148,7 @@ def test_a_glance_counts_without_a_window(kind, name, tmp_path):
 def test_failures_are_source_errors_that_survive_a_process(kind, name, tmp_path):
     source = built(kind, name, tmp_path)
     for path in tmp_path.iterdir():
-        path.unlink()
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(SourceError) as caught:
         source.pull(Question((T0, T1), "ts"))
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
