@@ -192,12 +192,15 @@ def _closing(diagnosis: Diagnosis) -> RenderableType:
     actions = [
         plain(action.title or f"{action.action} {action.target}") for action in diagnosis.actions
     ]
+    healthy = diagnosis.verdict == "healthy"
     if not actions and diagnosis.hypotheses:
-        actions = [plain(name) for name in diagnosis.hypotheses[0].actions]
+        # What could not be judged is not closed.
+        first = [a for a in diagnosis.hypotheses[0].actions if healthy or a != "close"]
+        actions = [plain(name) for name in first]
     for rank, action in enumerate(actions[:BEST]):
         grid.add_row("" if rank else "next", Text(action, style="" if rank else "bold"))
     if not actions:
-        grid.add_row("next", Text("nothing to do" if diagnosis.verdict == "healthy" else "open it"))
+        grid.add_row("next", Text("nothing to do" if healthy else "look at what was not seen"))
     return grid
 
 
@@ -206,12 +209,20 @@ def not_seen(diagnosis: Diagnosis) -> list[str]:
     gone = [entry for entry in diagnosis.ledger if entry.status in _NOT_SEEN]
     told = {entry.id for entry in gone}
     lines = [_pull(entry) for entry in gone]
+    # What nobody set up is told once, below, not once for each check that would have looked at it.
+    unset = tuple(
+        f": {plain(entry.why)}"
+        for entry in diagnosis.ledger
+        if entry.status == "not_configured" and entry.why
+    )
     subjects: list[str] = []
     unmeasured: list[str] = []
     for finding in diagnosis.findings:
         if finding.verdict != "unknown" or told.intersection(finding.evidence):
             continue
         said = plain(finding.statement)
+        if unset and said.endswith(unset):
+            continue
         # Of what nobody set up, one word a subject is enough; a list of questions hides the rest.
         if said.endswith(": not configured"):
             subjects.append(finding.check.partition(".")[0])

@@ -101,6 +101,34 @@ def test_unknown_finding_is_not_told_twice():
 
 
 @pytest.mark.parametrize(
+    ("verdict", "says"), [("inconclusive", "look at what was not seen"), ("healthy", "close")]
+)
+def test_what_could_not_be_judged_is_not_closed(verdict, says):
+    calm = hypothesis("none", "service:x", 0.9)
+    calm["actions"] = ["close"]
+    text = printed(verdict=verdict, hypotheses=[calm], actions=[])
+    assert says in text
+    assert ("close" in text) is (verdict == "healthy")
+
+
+def test_what_nobody_set_up_is_told_once():
+    known = diagnosis()
+    why = "no [service.tables.NAME] in triagebook.toml"
+    entries = [
+        e.model_copy(update={"why": why}) for e in known.ledger if e.status == "not_configured"
+    ]
+    asked = [
+        finding(f"F{number}", "unknown", f"{what}: {why}", entries[0].id)
+        for number, what in enumerate(("Measured performance is unknown", "No table was seen"))
+    ]
+    other = finding("F9", "unknown", "Labels are due tomorrow", entries[0].id)
+    assert not_seen(diagnosis(ledger=entries, findings=[*asked, other])) == [
+        "Labels are due tomorrow",
+        "not configured: metrics",
+    ]
+
+
+@pytest.mark.parametrize(
     "hostile",
     [
         "\x1b[2J\x1b]0;owned\x07",
