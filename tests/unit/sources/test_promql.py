@@ -7,9 +7,13 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
+from tests.faults import apis
+from tests.faults.server import faulty
 from triagebook.core.errors import SettingsError
+from triagebook.core.times import now_utc
+from triagebook.sources.base import Question
 from triagebook.sources.metrics._promql import duration, matchers, quoted, selector, step_of
-from triagebook.sources.metrics.prometheus import PrometheusSettings
+from triagebook.sources.metrics.prometheus import Prometheus, PrometheusSettings
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,24 @@ def test_a_step_is_readable_and_gives_no_more_points_than_asked(hours, points, l
 
 def test_durations():
     assert [duration(s) for s in (0.2, 60, 3_600.4)] == ["1s", "60s", "3600s"]
+
+
+def test_the_current_window_is_kept_where_the_reference_fails(tmp_path):
+    since = now_utc() - timedelta(hours=1)
+
+    def no_past(path, asked, body):
+        if float(asked.get("start", since.timestamp())) < since.timestamp() and "step" in asked:
+            return {"status": "error", "error": "the past is gone"}
+        return apis.prometheus(path, asked, body)
+
+    with faulty("healthy", no_past, tmp_path) as server:
+        settings = PrometheusSettings(url=server.url, names=["http_requests_total"])
+        window = (since - timedelta(hours=5), since + timedelta(hours=1))
+        answer = Prometheus(settings, tmp_path).pull(Question(window, since=since))
+    assert answer.partial
+    assert answer.rows["ts"].min() >= since
+    assert "1 of 1 questions failed (http_requests_total)" in answer.notes[-1]
+    assert "the past is gone" in answer.notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,10 @@ class Samples:
     def __init__(self) -> None:
         self._parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
 
+    def __bool__(self) -> bool:
+        """Whether there is any series."""
+        return bool(self._parts)
+
     def add(self, labels: Mapping[str, object], times: np.ndarray, values: np.ndarray) -> None:
         """Add a piece of a series: Unix times in seconds, and as many values."""
         self._parts.setdefault(json_text(dict(labels)), []).append((times, values))

@@ -327,19 +327,20 @@ class Prometheus(Source):
         said: list[str],
     ) -> Answer:
         errors = [(this, one.error) for this, one in zip(wanted, got, strict=True) if one.error]
-        if errors and len(errors) == len(wanted):
+        if errors and len(errors) == len(wanted) and not any(one.samples for one in got):
             raise errors[0][1]
         notes = [*said, *(note for one in got for note in one.notes)]
         frames, meta = [], dict(kinds)
+        partial = bool(errors) or any(one.notes for one in got)
         for this, one in zip(wanted, got, strict=True):
             cut = one.samples.keep_highest(self.settings.series_limit)
             if cut is not None:
+                partial = True
                 notes.append(f"{this.name}: {cut}")
             frames.append(one.samples.frame(this.name))
             if this.unit or not this.needs:
                 # What it is here; `as_scraped` would be a counter or a histogram's buckets.
                 meta[this.name] = {"type": "gauge"} | ({"unit": this.unit} if this.unit else {})
-        partial = bool(errors) or any(one.notes for one in got)
         if errors:
             missed = ", ".join(dict.fromkeys(this.name for this, _ in errors))
             notes.append(
@@ -355,14 +356,13 @@ class Prometheus(Source):
         newest = thin["ts"].max() if len(thin) else None
         asked = [f"{self.settings.url}/api/v1/query_range", *map(str, ranges)]
         asked += [f"{this.name} = {this.over(ranges[-1].over_s)}" for this in wanted]
-        cut_off = any("highest of" in note for note in notes) or len(thin) < len(rows)
         return Answer(
             rows=thin,
             query="\n".join(asked),
             total_rows=len(rows) if len(thin) < len(rows) else None,
             newest=None if newest is None else newest.to_pydatetime(),
             notes=[*notes, *thinner],
-            partial=partial or cut_off,
+            partial=partial or len(thin) < len(rows),
             meta=meta,
         )
 
